@@ -1,0 +1,57 @@
+# The two commands: `make check` (is the working tree slower than its base?) and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help check test lint types imports unit format lock clean .venv
+
+help: ## Show what there is
+	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+check: .venv ## Compare the working tree with its base: is it slower, and how sure is that?
+	@$(BIN)/groundspeed check $(ARGS)
+
+test: lint types imports unit ## Run every test and check
+
+.venv: $(READY) ## Set up the environment in .venv/ (skipped when nothing changed)
+
+# The stamp is written last, so an interrupted set-up is done again.
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "groundspeed needs Python 3.11 or newer, but $(PYTHON) is %d.%d; run: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'
+	@if command -v uv >/dev/null 2>&1; then \
+	    uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
+	    uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	    uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
+	else \
+	    $(PYTHON) -m venv --clear $(VENV) && \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $(READY)
+
+lint: .venv
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv
+	@$(BIN)/mypy
+
+imports: .venv
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+unit: .venv
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage report
+
+format: .venv ## Format the code and mend what can be mended by machine
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Write requirements.lock anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate --output-file requirements.lock pyproject.toml
+
+clean: ## Remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .asv

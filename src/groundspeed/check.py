@@ -1,0 +1,1 @@
+"""The use case of `groundspeed check`: measures, decides, prints nothing."""

@@ -1,0 +1,1 @@
+"""Takes samples: launch twins, their environments, the machine."""

@@ -1,0 +1,1 @@
+"""Frozen records: what was measured and what was decided."""

@@ -1,0 +1,1 @@
+"""Files in and out: settings, records, asv and pytest-benchmark formats."""

@@ -1,0 +1,1 @@
+"""Units: seconds, ratios and percentages, for people."""

@@ -1,0 +1,47 @@
+"""Time as a parameter: the one place that reads a clock, and the fake that tests advance."""
+
+import time
+from typing import Protocol
+
+__all__ = ["Clock", "FakeClock", "SystemClock"]
+
+
+class Clock(Protocol):
+    """A monotonic clock."""
+
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary start; never goes back."""
+        ...
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    __slots__ = ()
+
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary start; never goes back."""
+        return time.monotonic()
+
+
+class FakeClock:
+    """A clock that moves only when told to, for tests."""
+
+    __slots__ = ("_now_s",)
+
+    def __init__(self, now_s: float = 0.0) -> None:
+        self._now_s = now_s
+
+    def monotonic_s(self) -> float:
+        """The time last set."""
+        return self._now_s
+
+    def advance(self, seconds: float) -> None:
+        """Move forward by `seconds` (>= 0).
+
+        Raises:
+            ValueError: If `seconds` is negative; a monotonic clock cannot go back.
+        """
+        if seconds < 0:
+            raise ValueError(f"FakeClock.advance: got {seconds} s, needed 0 or more")
+        self._now_s += seconds

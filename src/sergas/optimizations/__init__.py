@@ -1,0 +1,1 @@
+"""The four modules whose speed is tracked: pool, cache, parallel processor and query optimizer."""
