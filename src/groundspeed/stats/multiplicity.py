@@ -1,0 +1,37 @@
+"""Many tests at once."""
+
+import numpy as np
+import numpy.typing as npt
+
+from groundspeed.stats.arrays import BoolArray, finite_vector
+
+__all__ = ["benjamini_hochberg"]
+
+
+def benjamini_hochberg(p: npt.ArrayLike, level: float) -> BoolArray:
+    """Mark the hypotheses to reject, of which a share of at most `level` is expected to be true.
+
+    The step-up rule: with k the last rank whose p-value is at most level * k / m, the k smallest
+    are rejected. If all m hypotheses are true, the chance of any rejection is at most `level`.
+
+    Args:
+        p: p-values, shape (m,), m >= 1, each in [0, 1].
+        level: Above 0, below 1.
+
+    Raises:
+        TooFewSamplesError: If there is no p-value.
+        ValueError: If a p-value or the level is out of range.
+
+    References:
+        Benjamini & Hochberg (1995), Journal of the Royal Statistical Society B 57, section 3.1.
+    """
+    values = finite_vector(p, subject="p-values")
+    if values.min() < 0.0 or values.max() > 1.0:
+        raise ValueError(f"p-values: got {values.min()} to {values.max()}, needed 0 to 1")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level: got {level}, needed a number between 0 and 1")
+    ordered = np.sort(values)
+    passing = np.flatnonzero(ordered <= level * np.arange(1, values.size + 1) / values.size)
+    if not passing.size:
+        return np.zeros(values.shape, dtype=np.bool_)
+    return np.asarray(values <= ordered[passing[-1]])

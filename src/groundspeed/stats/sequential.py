@@ -1,0 +1,312 @@
+"""The gate's rule: look a few times, stop a row as soon as it is clear.
+
+A row that is plainly slower shows it in five launch pairs; one that differs by 2 % may need
+thirty. So the rule looks several times and spends the allowed rate of false alarms in shares, one
+a look: by the union bound, whatever happens at one look, the chance of a false `slower` over all
+of them is at most the sum of the shares. At each look Benjamini-Hochberg runs over the whole suite,
+rows already settled included: a row settled as slower stays a rejection (p = 0), any other settled
+row stays none (p = 1). That counting across looks is validated by simulation (tests/statistical),
+not proved.
+
+Percent and logarithm: an effect e, say 0.01 for one percent, is the distance log(1 + e). `slower`
+by e means candidate / base >= 1 + e; `faster` by e means base / candidate >= 1 + e. Exchanging base
+and candidate therefore exchanges the two, exactly.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from groundspeed.errors import TooFewSamplesError
+from groundspeed.stats.arrays import BoolArray, FloatArray, IntArray, finite_matrix
+from groundspeed.stats.distributions import student_t_ppf, student_t_sf
+from groundspeed.stats.moderated import VariancePrior, moderate
+from groundspeed.stats.multiplicity import benjamini_hochberg
+from groundspeed.stats.paired import summarise
+
+__all__ = [
+    "Conclusion",
+    "Course",
+    "Estimates",
+    "GateRule",
+    "Look",
+    "estimate",
+    "look",
+    "run_to_conclusion",
+]
+
+_MARGIN_IN_EFFECTS = 3.0
+# Shares are typed as decimals; their sum may miss 1 by rounding.
+_ROUNDING = 1e-9
+
+
+class Conclusion(StrEnum):
+    """What is known about a row."""
+
+    OPEN = "open"
+    SLOWER = "slower"
+    FASTER = "faster"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRule:
+    """When to look, and what to call slower, faster or the same.
+
+    Attributes:
+        looks: Launch pairs at each look, rising, the first at least 2.
+        shares: Share of `false_alarms` spent at each look; their sum is at most 1.
+        false_alarms: Allowed rate of suites with a false `slower`, and of suites with a false
+            `faster`; in (0, 1/2).
+        min_effect: Least effect worth the name, as ratio - 1, in (0, 1].
+        margin: Differences inside it, either way, are `same`; as ratio - 1, at least `min_effect`.
+            None means three times `min_effect`.
+        same_confidence: Two-sided confidence of the interval that must lie inside the margin, in
+            (0, 1).
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    looks: tuple[int, ...] = (5, 8, 12, 17, 24, 34)
+    shares: tuple[float, ...] = (0.10, 0.10, 0.15, 0.20, 0.20, 0.25)
+    false_alarms: float = 0.01
+    min_effect: float = 0.01
+    margin: float | None = None
+    same_confidence: float = 0.98
+
+    def __post_init__(self) -> None:
+        self._check_looks()
+        self._check_shares()
+        self._check_rates()
+
+    def _check_looks(self) -> None:
+        rising = all(
+            before < after for before, after in zip(self.looks, self.looks[1:], strict=False)
+        )
+        if not (self.looks and self.looks[0] >= 2 and rising):  # noqa: PLR2004 - a variance needs two
+            raise ValueError(f"looks: got {self.looks}, needed rising numbers of pairs from 2 on")
+
+    def _check_shares(self) -> None:
+        if len(self.shares) != len(self.looks):
+            raise ValueError(
+                f"shares: got {len(self.shares)} for {len(self.looks)} looks, needed one a look"
+            )
+        if not (min(self.shares) > 0.0 and sum(self.shares) <= 1.0 + _ROUNDING):
+            raise ValueError(f"shares: got {self.shares}, needed positive ones of sum 1 at most")
+
+    def _check_rates(self) -> None:
+        if not 0.0 < self.false_alarms < 0.5:  # noqa: PLR2004 - a coin would do as well
+            raise ValueError(
+                f"false_alarms: got {self.false_alarms}, needed a rate between 0 and 0.5"
+            )
+        if not 0.0 < self.min_effect <= 1.0:
+            raise ValueError(
+                f"min_effect: got {self.min_effect}, needed a ratio - 1 above 0 and at most 1, "
+                "such as 0.01 for one percent"
+            )
+        if not self.min_effect <= self.margin_resolved < math.inf:
+            raise ValueError(
+                f"margin: got {self.margin}, needed at least min_effect, {self.min_effect}"
+            )
+        if not 0.0 < self.same_confidence < 1.0:
+            raise ValueError(
+                f"same_confidence: got {self.same_confidence}, needed a number between 0 and 1"
+            )
+
+    @property
+    def margin_resolved(self) -> float:
+        """The margin in force, as ratio - 1."""
+        return _MARGIN_IN_EFFECTS * self.min_effect if self.margin is None else self.margin
+
+    @property
+    def pairs_max(self) -> int:
+        """Launch pairs at the last look."""
+        return self.looks[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """How far each row has moved, and how sure that is; every array has shape (rows,).
+
+    Attributes:
+        mean: Mean of log(candidate / base); positive means the candidate is slower.
+        standard_error: Of that mean, moderated over the suite.
+        df: Degrees of freedom of every standard error.
+        p_slower: Chance of a mean at least this high if the row is not slower.
+        p_faster: Chance of a mean at least this low if the row is not faster.
+        prior: What the suite says about any row's variance of the mean.
+    """
+
+    mean: FloatArray
+    standard_error: FloatArray
+    df: float
+    p_slower: FloatArray
+    p_faster: FloatArray
+    prior: VariancePrior
+
+    def interval(self, confidence: float) -> tuple[FloatArray, FloatArray]:
+        """Give the ends of the two-sided interval of the mean, on the log scale.
+
+        Args:
+            confidence: In (0, 1).
+
+        Raises:
+            ValueError: If the confidence is out of range.
+        """
+        if not 0.0 < confidence < 1.0:
+            raise ValueError(f"confidence: got {confidence}, needed a number between 0 and 1")
+        reach = -float(student_t_ppf((1.0 - confidence) / 2.0, self.df)) * self.standard_error
+        return self.mean - reach, self.mean + reach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look has shown of the rows that were still open.
+
+    Attributes:
+        pairs: Launch pairs each of them had.
+        conclusions: One for each of them, in their order.
+        estimates: What the conclusions rest on.
+    """
+
+    pairs: int
+    conclusions: tuple[Conclusion, ...]
+    estimates: Estimates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """A suite followed until every row is settled or the launch pairs are used up.
+
+    Attributes:
+        conclusions: One a row; OPEN means undecided.
+        pairs: Launch pairs each row has used, shape (rows,).
+        looks: Every look in turn; each holds the rows that were open before it.
+    """
+
+    conclusions: tuple[Conclusion, ...]
+    pairs: IntArray
+    looks: tuple[Look, ...]
+
+
+def estimate(differences: npt.ArrayLike) -> Estimates:
+    """Estimate every row of a suite, its variance moderated by the others.
+
+    A row without any variance in a suite without any is certain: p is 0 or 1, or 1/2 at mean 0.
+
+    Args:
+        differences: log(candidate / base), shape (rows, pairs), rows >= 1, pairs >= 2, finite.
+
+    Raises:
+        TooFewSamplesError: If there is no row or fewer than two pairs.
+        ValueError: If a difference is NaN or infinite, or the shape is another.
+    """
+    summary = summarise(differences)
+    moderated = moderate(summary.variance, df=summary.df)
+    error = np.sqrt(moderated.variance)
+    certain = np.where(summary.mean == 0.0, 0.0, np.copysign(np.inf, summary.mean))
+    t = np.divide(summary.mean, error, out=certain, where=error > 0.0)
+    return Estimates(
+        mean=summary.mean,
+        standard_error=error,
+        df=moderated.df,
+        p_slower=student_t_sf(t, moderated.df),
+        p_faster=student_t_sf(-t, moderated.df),
+        prior=moderated.prior,
+    )
+
+
+def look(
+    differences: npt.ArrayLike, *, settled: Sequence[Conclusion], share: float, rule: GateRule
+) -> Look:
+    """Judge the open rows of a suite.
+
+    SLOWER: rejected by Benjamini-Hochberg and mean >= log(1 + min_effect). FASTER: the mirror.
+    SAME: the interval inside the margin and |mean| < log(1 + min_effect). Else OPEN.
+
+    Args:
+        differences: log(candidate / base) of the open rows, shape (rows, pairs), rows >= 1,
+            pairs >= 2, finite.
+        settled: Conclusions of the rows decided at earlier looks, none of them OPEN.
+        share: Share of the rule's false alarms this look may spend, in (0, 1].
+        rule: What to call slower, faster or the same.
+
+    Raises:
+        TooFewSamplesError: If there is no row or fewer than two pairs.
+        ValueError: If an argument is out of range.
+    """
+    if Conclusion.OPEN in settled:
+        raise ValueError("settled: got an open row; open rows belong into differences")
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"share: got {share}, needed a number above 0 and at most 1")
+    matrix = finite_matrix(differences, subject="differences", columns_min=2)
+    estimates = estimate(matrix)
+    level = rule.false_alarms * share
+    slower = _rejected(estimates.p_slower, settled, Conclusion.SLOWER, level)
+    faster = _rejected(estimates.p_faster, settled, Conclusion.FASTER, level)
+    return Look(
+        pairs=matrix.shape[1],
+        conclusions=_conclude(estimates, slower=slower, faster=faster, rule=rule),
+        estimates=estimates,
+    )
+
+
+def run_to_conclusion(differences: npt.ArrayLike, rule: GateRule) -> Course:
+    """Apply the rule to a suite whose launch pairs are all there already.
+
+    Args:
+        differences: log(candidate / base), shape (rows, pairs), in the order measured. Pairs
+            beyond the rule's last look are not used; with fewer, the looks end earlier.
+        rule: When to look and what to conclude.
+
+    Raises:
+        TooFewSamplesError: If there is no row, or fewer pairs than the first look needs.
+        ValueError: If a difference is NaN or infinite, or the shape is another.
+    """
+    matrix = finite_matrix(differences, subject="differences", columns_min=2)
+    if matrix.shape[1] < rule.looks[0]:
+        raise TooFewSamplesError(
+            f"differences: got {matrix.shape[1]} launch pairs, but the first look needs "
+            f"{rule.looks[0]}; measure more or give the rule an earlier look"
+        )
+    conclusions = [Conclusion.OPEN] * matrix.shape[0]
+    used = np.zeros(matrix.shape[0], dtype=np.int64)
+    taken: list[Look] = []
+    for pairs, share in zip(rule.looks, rule.shares, strict=True):
+        open_rows = [i for i, c in enumerate(conclusions) if c is Conclusion.OPEN]
+        if not open_rows or pairs > matrix.shape[1]:
+            break
+        settled = [c for c in conclusions if c is not Conclusion.OPEN]
+        seen = look(matrix[open_rows, :pairs], settled=settled, share=share, rule=rule)
+        taken.append(seen)
+        used[open_rows] = pairs
+        for row, conclusion in zip(open_rows, seen.conclusions, strict=True):
+            conclusions[row] = conclusion
+    return Course(conclusions=tuple(conclusions), pairs=used, looks=tuple(taken))
+
+
+def _rejected(
+    p: FloatArray, settled: Sequence[Conclusion], kind: Conclusion, level: float
+) -> BoolArray:
+    of_earlier_looks = [0.0 if conclusion is kind else 1.0 for conclusion in settled]
+    return benjamini_hochberg(np.concatenate([p, of_earlier_looks]), level)[: p.size]
+
+
+def _conclude(
+    estimates: Estimates, *, slower: BoolArray, faster: BoolArray, rule: GateRule
+) -> tuple[Conclusion, ...]:
+    least = math.log1p(rule.min_effect)
+    margin = math.log1p(rule.margin_resolved)
+    low, high = estimates.interval(rule.same_confidence)
+    inside = (-margin < low) & (high < margin) & (np.abs(estimates.mean) < least)
+    names = np.select(
+        [slower & (estimates.mean >= least), faster & (estimates.mean <= -least), inside],
+        [Conclusion.SLOWER, Conclusion.FASTER, Conclusion.SAME],
+        default=Conclusion.OPEN,
+    )
+    return tuple(Conclusion(name) for name in names)
