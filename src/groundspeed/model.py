@@ -1,1 +1,265 @@
-"""Frozen records: what was measured and what was decided."""
+"""Frozen records: what was measured and what was decided.
+
+Seconds and bytes throughout; ratios are candidate / base, so above 1 means slower. A record holds
+facts only: what can be computed from others (a ratio from seconds) is a property.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+__all__ = [
+    "CHECK_SCHEMA",
+    "CheckRecord",
+    "Commit",
+    "Comparison",
+    "Failure",
+    "Machine",
+    "Metric",
+    "Outcome",
+    "PairSummary",
+    "Row",
+    "Settings",
+    "Side",
+    "Verdict",
+]
+
+CHECK_SCHEMA = "groundspeed.check/1"
+
+Side = Literal["base", "candidate"]
+
+Metric = Literal["clean", "cpu", "wall", "timer"]
+"""What a sample is: wall time without run-queue delay, CPU time, plain wall time, or the
+benchmark's own timer."""
+
+
+class Outcome(StrEnum):
+    """What is known of one row in the end."""
+
+    SLOWER = "slower"
+    FASTER = "faster"
+    SAME = "same"
+    UNDECIDED = "undecided"
+    BROKEN = "broken"
+    NO_BASELINE = "no baseline"
+    SKIPPED = "skipped"
+
+
+class Verdict(StrEnum):
+    """The one word of a whole check."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    WARN = "warn"
+    BLOCK = "block"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Row:
+    """One benchmark at one combination of its parameters.
+
+    Attributes:
+        name: The benchmark's dotted name, as asv gives it.
+        parameters: The parameters' representations, in order; empty without parameters.
+    """
+
+    name: str
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name a person reads, `module.time_x(10, 'a')`."""
+        return f"{self.name}({', '.join(self.parameters)})" if self.parameters else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a row, a file or a side could not be measured.
+
+    Attributes:
+        side: Which side it happened on.
+        stage: What was being done: import, setup, setup_cache, calibration, sampling, teardown.
+        kind: The exception's type, or `timeout`, `exit`, `signal`.
+        message: One line for a person.
+        traceback: The end of the traceback, empty when there is none.
+    """
+
+    side: Side
+    stage: str
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSummary:
+    """One launch pair of one row: interquartile means per call, in seconds.
+
+    Attributes:
+        pair: Which launch pair of the check, from 0.
+        base_s: Seconds a call took on base, by the row's metric.
+        candidate_s: The same for the candidate.
+        base_wall_s: Plain wall time on base.
+        candidate_wall_s: The same for the candidate.
+        base_cpu_s: CPU time of all threads on base.
+        candidate_cpu_s: The same for the candidate.
+        samples: Samples per side.
+    """
+
+    pair: int
+    base_s: float
+    candidate_s: float
+    base_wall_s: float
+    candidate_wall_s: float
+    base_cpu_s: float
+    candidate_cpu_s: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All that is known of one row.
+
+    Attributes:
+        row: Which benchmark.
+        outcome: What was decided.
+        metric: What its samples are; None when nothing was sampled.
+        loops: Calls per sample, the same on both sides.
+        ratio: Candidate / base; None when nothing was measured.
+        ratio_low: Lower end of the ratio's interval at `confidence`.
+        ratio_high: Upper end.
+        confidence: Coverage of the interval, for example 0.98.
+        p_slower: One-sided p-value of "not slower", before the suite's correction.
+        p_faster: One-sided p-value of "not faster".
+        detectable: The smallest slowdown (0.02 is 2 %) these pairs would show 19 times in 20.
+        pairs: Every launch pair's summary.
+        failures: Why it is broken, skipped or has no baseline.
+    """
+
+    row: Row
+    outcome: Outcome
+    metric: Metric | None = None
+    loops: int | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    confidence: float | None = None
+    p_slower: float | None = None
+    p_faster: float | None = None
+    detectable: float | None = None
+    pairs: tuple[PairSummary, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One side of a check.
+
+    Attributes:
+        name: As the user named it, or `working tree`.
+        sha: The full commit; of the working tree, the commit it is based on.
+        subject: First line of the commit message.
+        dirty: Whether it differs from `sha`.
+    """
+
+    name: str
+    sha: str
+    subject: str
+    dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where it was measured.
+
+    Attributes:
+        fingerprint: Changes when the hardware, kernel or interpreter does.
+        cpu: Model name.
+        cpus: CPUs this process may use.
+        measuring_cpus: Those the samples were taken on; empty when not pinned.
+        memory_bytes: Installed memory.
+        system: Kernel name and release.
+        python: Implementation and version of the measured interpreter.
+        load_average_1m: When the check began; None where there is none.
+        schedstat: Whether run-queue delay could be read.
+    """
+
+    fingerprint: str
+    cpu: str
+    cpus: int
+    measuring_cpus: tuple[int, ...]
+    memory_bytes: int
+    system: str
+    python: str
+    load_average_1m: float | None
+    schedstat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What decides, written down so that a check can be repeated.
+
+    Attributes:
+        false_alarms: Share of checks of unchanged code that may raise any alarm.
+        min_effect: The smallest change worth reporting (0.01 is 1 %).
+        margin: `same` means: surely within this (0.03 is 3 %).
+        looks: Launch pairs after which the rows are judged.
+        budget_s: Seconds the check may measure; None without limit.
+        selection: The `-b` expressions.
+        seed: Of every random choice.
+        environment: `overlay` or `wheel`.
+        environment_reason: Why that one.
+    """
+
+    false_alarms: float
+    min_effect: float
+    margin: float
+    looks: tuple[int, ...]
+    budget_s: float | None
+    selection: tuple[str, ...]
+    seed: int
+    environment: str
+    environment_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRecord:
+    """A whole check, as it is kept and as programs read it.
+
+    Attributes:
+        schema: Name and version of this shape.
+        tool_version: The groundspeed that wrote it.
+        started_at: ISO 8601, UTC.
+        duration_s: From the command to the verdict.
+        measuring_s: Of that, spent in launch pairs.
+        verdict: The one word.
+        exit_code: What the process exits with (before `--exit-zero`).
+        reasons: Why that verdict, most important first.
+        warnings: What a reader should know beside it.
+        base: The commit compared with.
+        candidate: The commit or working tree judged.
+        machine: Where.
+        settings: How.
+        comparisons: Every row.
+        file_failures: Benchmark files that could not be imported.
+    """
+
+    schema: str
+    tool_version: str
+    started_at: str
+    duration_s: float
+    measuring_s: float
+    verdict: Verdict
+    exit_code: int
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    base: Commit
+    candidate: Commit
+    machine: Machine
+    settings: Settings
+    comparisons: tuple[Comparison, ...]
+    file_failures: tuple[Failure, ...] = ()
+
+    def with_outcome(self, outcome: Outcome) -> tuple[Comparison, ...]:
+        """The rows that ended so, in suite order."""
+        return tuple(c for c in self.comparisons if c.outcome is outcome)

@@ -1,1 +1,54 @@
-"""Units: seconds, ratios and percentages, for people."""
+"""Units for people: seconds, ratios and shares as short text.
+
+Numbers are kept in seconds and plain ratios everywhere else.
+"""
+
+__all__ = ["format_duration", "format_percent", "format_ratio", "format_seconds", "parse_share"]
+
+_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_MINUTE_S = 60
+
+
+def format_seconds(seconds: float) -> str:
+    """A time per call with three significant digits and its unit: `12.8 µs`."""
+    scale, unit = next(((s, u) for s, u in _SCALES if abs(seconds) >= s), _SCALES[-1])
+    value = seconds / scale
+    digits = max(0, 2 - len(str(int(abs(value)))) + 1)
+    return f"{value:.{digits}f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """A waiting time for a person: `4.7 s`, `2 min 05 s`."""
+    if seconds < 10:  # noqa: PLR2004 - below it tenths matter
+        return f"{seconds:.1f} s"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    return f"{minutes} min {rest:02d} s"
+
+
+def format_ratio(ratio: float) -> str:
+    """Candidate / base: `1.053x`."""
+    return f"{ratio:.3f}x"
+
+
+def format_percent(share: float) -> str:
+    """A share as a percentage without needless digits: 0.005 is `0.5 %`."""
+    return f"{share * 100:.2g} %" if abs(share) < 1 else f"{share * 100:.0f} %"
+
+
+def parse_share(text: str) -> float:
+    """A share typed by a user: `1%`, `0.5 %` or `0.01`.
+
+    Raises:
+        ValueError: If it is not a number, or not above 0 and below 1.
+    """
+    stripped = text.strip()
+    number = stripped.removesuffix("%").strip()
+    try:
+        share = float(number) / (100 if stripped.endswith("%") else 1)
+    except ValueError:
+        share = float("nan")
+    if not 0 < share < 1:
+        raise ValueError(f"got {text!r}, needed a share above 0 and below 1 such as 1% or 0.01")
+    return share

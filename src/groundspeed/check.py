@@ -1,1 +1,0 @@
-"""The use case of `groundspeed check`: measures, decides, prints nothing."""

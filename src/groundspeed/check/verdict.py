@@ -1,0 +1,76 @@
+"""From the rows to one word and one exit code: pure.
+
+A slowdown that was shown outranks everything, for it is the one thing known for certain; then what
+is broken, then what has nothing to be compared with, then what could not be decided.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from groundspeed.model import Comparison, Failure, Outcome, Verdict
+
+__all__ = ["Decision", "decide"]
+
+EXIT_PASS, EXIT_SLOWER, EXIT_UNDECIDED, EXIT_NO_BASELINE, EXIT_BROKEN = 0, 1, 3, 4, 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A verdict with its exit code and reasons, most important first."""
+
+    verdict: Verdict
+    exit_code: int
+    reasons: tuple[str, ...]
+
+
+def decide(comparisons: Sequence[Comparison], file_failures: Sequence[Failure]) -> Decision:
+    """The verdict of a whole check.
+
+    Args:
+        comparisons: Every row.
+        file_failures: Benchmark files that could not be imported. Failures on base alone do not
+            count: their rows have no baseline, which the comparisons say.
+
+    Returns:
+        pass (0), warn (0), block (1 slower, 5 broken) or inconclusive (3 undecided, 4 no baseline).
+    """
+    total = len(comparisons)
+    counts = {outcome: sum(c.outcome is outcome for c in comparisons) for outcome in Outcome}
+    files = len({f.stage for f in file_failures if f.side == "candidate"})
+    reasons = _reasons(counts, total, files)
+    compared = total - counts[Outcome.NO_BASELINE] - counts[Outcome.SKIPPED]
+    if counts[Outcome.SLOWER]:
+        verdict, exit_code = Verdict.BLOCK, EXIT_SLOWER
+    elif counts[Outcome.BROKEN] or files:
+        verdict, exit_code = Verdict.BLOCK, EXIT_BROKEN
+    elif not compared:
+        verdict, exit_code = Verdict.INCONCLUSIVE, EXIT_NO_BASELINE
+    elif counts[Outcome.UNDECIDED]:
+        verdict, exit_code = Verdict.INCONCLUSIVE, EXIT_UNDECIDED
+    elif counts[Outcome.NO_BASELINE]:
+        verdict, exit_code = Verdict.WARN, EXIT_PASS
+    else:
+        verdict, exit_code = Verdict.PASS, EXIT_PASS
+    return Decision(verdict=verdict, exit_code=exit_code, reasons=reasons)
+
+
+def _reasons(counts: dict[Outcome, int], total: int, files: int) -> tuple[str, ...]:
+    words = {
+        Outcome.SLOWER: ("is slower", "are slower"),
+        Outcome.BROKEN: ("is broken", "are broken"),
+        Outcome.UNDECIDED: ("is undecided", "are undecided"),
+        Outcome.NO_BASELINE: ("has no baseline", "have no baseline"),
+    }
+    reasons = [
+        f"{counts[outcome]} of {total} {plural if counts[outcome] != 1 else singular}"
+        for outcome, (singular, plural) in words.items()
+        if counts[outcome]
+    ]
+    if files:
+        reasons.append(
+            f"{files} benchmark {'files' if files > 1 else 'file'} could not be imported"
+        )
+    if not counts[Outcome.SLOWER] and counts[Outcome.SAME] + counts[Outcome.FASTER]:
+        steady = counts[Outcome.SAME] + counts[Outcome.FASTER]
+        reasons.append(f"{'all' if steady == total else steady} of {total} are not slower")
+    return tuple(reasons)

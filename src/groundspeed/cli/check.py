@@ -1,0 +1,263 @@
+"""`groundspeed check`: options in, verdict out."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groundspeed.cli.progress import TerminalProgress
+from groundspeed.units import parse_share
+
+if TYPE_CHECKING:
+    from groundspeed.check import CheckRequest
+    from groundspeed.model import CheckRecord
+
+__all__ = ["check_command"]
+
+_RECORDS = Path("results", "checks")
+_COLOURS: dict[str, dict[str, Any]] = {
+    "good": {"fg": "green"},
+    "bad": {"fg": "red", "bold": True},
+    "doubt": {"fg": "yellow"},
+    "quiet": {"dim": True},
+    "strong": {"bold": True},
+}
+_FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One `--output FORMAT:PATH`."""
+
+    format: str
+    path: Path
+
+
+def _share(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    try:
+        return parse_share(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _expressions(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    for text in texts:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise click.BadParameter(f"{text!r} is not a regular expression: {error}") from error
+    return texts
+
+
+def _outputs(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Output, ...]:
+    return tuple(_output(text) for text in texts)
+
+
+def _output(text: str) -> Output:
+    """Split FORMAT:PATH and check, before anything is measured, that it can be written."""
+    kind, colon, name = text.partition(":")
+    if not colon or kind not in _FORMATS or not name:
+        needed = " or ".join(f"{known}:PATH" for known in _FORMATS)
+        raise click.BadParameter(f"got {text!r}, needed {needed}")
+    path = Path(name)
+    if path.is_dir():
+        raise click.BadParameter(f"{path} is a folder, needed the path of a file in it")
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"{path.parent} is no folder; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise click.BadParameter(f"{path.parent} cannot be written to; choose another folder")
+    return Output(format=kind, path=path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Where the result goes."""
+
+    outputs: tuple[Output, ...]
+    no_record: bool
+    exit_zero: bool
+    verbose: bool
+
+
+@click.command("check")
+@click.argument("base", required=False)
+@click.argument("candidate", required=False)
+@click.option(
+    "-b",
+    "--bench",
+    "selection",
+    multiple=True,
+    callback=_expressions,
+    metavar="REGEX",
+    help="Measure only rows whose name(parameters) this matches somewhere; repeatable.",
+)
+@click.option(
+    "--budget",
+    "budget_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after this long; rows not decided by then are undecided (exit 3).",
+)
+@click.option(
+    "--min-effect",
+    callback=_share,
+    metavar="SHARE",
+    default="1%",
+    show_default=True,
+    help="The smallest change worth reporting.",
+)
+@click.option(
+    "--false-alarms",
+    callback=_share,
+    metavar="SHARE",
+    default="1%",
+    show_default=True,
+    help="Share of checks of unchanged code that may call anything slower.",
+)
+@click.option(
+    "--env",
+    "environment",
+    type=click.Choice(["auto", "overlay", "wheel"]),
+    default="auto",
+    show_default=True,
+    help="Overlay each commit's source on this interpreter, or build a wheel per commit.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The asv.conf.json, if not in this folder or above.",
+)
+@click.option("--pin/--no-pin", default=True, help="Keep the samples on one CPU (default).")
+@click.option("--seed", type=click.IntRange(min=0), help="Of every random choice.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    callback=_outputs,
+    metavar="FORMAT:PATH",
+    multiple=True,
+    help="Also write the result: json:PATH or text:PATH; repeatable.",
+)
+@click.option("--no-record", is_flag=True, help="Keep no record in results/checks.")
+@click.option("--exit-zero", is_flag=True, help="Report only: exit 0 whatever the verdict.")
+@click.option("-v", "--verbose", is_flag=True, help="List unchanged rows and whole tracebacks.")
+def check_command(**options: Any) -> int:
+    """Is CANDIDATE slower than BASE?
+
+    Both are commits. CANDIDATE is the working tree unless given; BASE is the last release tag, else
+    the merge base with the default branch, else the parent commit. Both run the asv benchmarks of
+    the folder you are in, in launch twins that take turns.
+    """
+    from groundspeed.check import CheckPlan, run_check
+
+    telling = Telling(**{name: options.pop(name) for name in Telling.__slots__})
+    request = _request(**options)
+    plan = CheckPlan.of(request, _RECORDS)
+    progress = TerminalProgress()
+    try:
+        with _terminated_is_interrupted():
+            record = run_check(request, plan, progress=progress)
+    finally:
+        progress.clear()
+    return _tell(record, telling, plan.suite.path.parent / _RECORDS)
+
+
+def _request(*, min_effect: float, false_alarms: float, **options: Any) -> "CheckRequest":
+    from groundspeed.check import CheckRequest
+    from groundspeed.stats import GateRule
+
+    try:
+        rule = GateRule(min_effect=min_effect, false_alarms=false_alarms)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return CheckRequest(start=Path.cwd(), rule=rule, **options)
+
+
+def _tell(record: "CheckRecord", telling: Telling, folder: Path) -> int:
+    """Keep, print and write the result; returns the exit code."""
+    kept_as = None if telling.no_record else _keep(record, folder)
+    _print_report(record, kept_as=kept_as, verbose=telling.verbose)
+    written = _write_outputs(record, telling.outputs, verbose=telling.verbose)
+    if telling.exit_zero:
+        return 0
+    return record.exit_code or (0 if written else 5)
+
+
+@contextlib.contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """End a check that is terminated as tidily as one that is interrupted."""
+
+    def interrupt(_number: int, _frame: types.FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _keep(record: "CheckRecord", folder: Path) -> str | None:
+    from groundspeed.store.checks import keep_record
+
+    try:
+        return _relative(keep_record(record, folder))
+    except OSError as error:
+        click.echo(
+            f"groundspeed: no record was kept: {folder}: {error.strerror}; the verdict stands. "
+            "Make the folder writable, or say --no-record or --output json:PATH",
+            err=True,
+        )
+        return None
+
+
+def _relative(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return os.fspath(path.relative_to(Path.cwd()))
+    return os.fspath(path)
+
+
+def _print_report(record: "CheckRecord", *, kept_as: str | None, verbose: bool) -> None:
+    from groundspeed.report.text import plain, text_report
+
+    def colour(text: str, kind: str) -> str:
+        return click.style(text, **_COLOURS[kind])
+
+    style = colour if sys.stdout.isatty() and "NO_COLOR" not in os.environ else plain
+    click.echo(text_report(record, style=style, kept_as=kept_as, verbose=verbose), nl=False)
+
+
+def _write_outputs(record: "CheckRecord", outputs: tuple[Output, ...], *, verbose: bool) -> bool:
+    """Write every --output; says whether all of them could be."""
+    from groundspeed.report.text import text_report
+    from groundspeed.store.checks import encode_record, write_atomically
+
+    complete = True
+    for output in outputs:
+        content = (
+            encode_record(record)
+            if output.format == "json"
+            else text_report(record, verbose=verbose).encode()
+        )
+        try:
+            write_atomically(output.path, content)
+        except OSError as error:
+            complete = False
+            click.echo(
+                f"groundspeed: {output.path} was not written: {error.strerror}; "
+                "free some space or choose another place, and check again",
+                err=True,
+            )
+    return complete
