@@ -1,0 +1,185 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from groundspeed.errors import TooFewSamplesError
+from groundspeed.stats import Conclusion, FloatArray, GateRule, estimate, look, run_to_conclusion
+
+OPEN, SLOWER, FASTER, SAME = Conclusion.OPEN, Conclusion.SLOWER, Conclusion.FASTER, Conclusion.SAME
+RULE = GateRule()
+LEAST = math.log1p(RULE.min_effect)
+
+
+def rows(*effects: float, pairs: int = 34, spread: float = 0.004, seed: int = 1) -> FloatArray:
+    """Give differences around log(1 + effect), one row an effect."""
+    noise = np.random.default_rng(seed).normal(0.0, spread, (len(effects), pairs))
+    return np.asarray(np.log1p(effects)[:, None] + noise)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"looks": (), "shares": ()}, "looks: got"),
+        ({"looks": (1, 3), "shares": (0.5, 0.5)}, "looks: got"),
+        ({"looks": (5, 5), "shares": (0.5, 0.5)}, "looks: got"),
+        ({"looks": (5, 8)}, "shares: got 6 for 2 looks"),
+        ({"looks": (5, 8), "shares": (0.0, 1.0)}, "shares: got"),
+        ({"looks": (5, 8), "shares": (0.6, 0.6)}, "shares: got"),
+        ({"false_alarms": 0.0}, "false_alarms: got"),
+        ({"false_alarms": 0.5}, "false_alarms: got"),
+        ({"min_effect": 0.0}, "min_effect: got"),
+        ({"min_effect": 5.0}, "such as 0.01 for one percent"),
+        ({"min_effect": 0.02, "margin": 0.01}, "margin: got 0.01, needed at least min_effect"),
+        ({"margin": math.inf}, "margin: got inf"),
+        ({"same_confidence": 1.0}, "same_confidence: got"),
+    ],
+)
+def test_rule_refuses(change: dict[str, Any], message: str) -> None:
+    """A rule that cannot be kept is refused with the value that is wrong."""
+    with pytest.raises(ValueError, match=message):
+        GateRule(**change)
+
+
+def test_rule_spends_all_of_its_false_alarms() -> None:
+    """The default shares add up to one, one for each look."""
+    assert sum(RULE.shares) == pytest.approx(1.0)
+    assert RULE.pairs_max == 34
+
+
+def test_margin_is_three_effects_unless_given() -> None:
+    """The margin follows the minimum effect."""
+    assert GateRule(min_effect=0.02).margin_resolved == pytest.approx(0.06)
+    assert GateRule(min_effect=0.02, margin=0.05).margin_resolved == 0.05
+
+
+def test_one_row_is_an_ordinary_t_test() -> None:
+    """A suite of one row gives the p-values and interval of scipy's one-sample test."""
+    differences = rows(0.01, pairs=5)
+    estimates = estimate(differences)
+    for side, p in (("greater", estimates.p_slower), ("less", estimates.p_faster)):
+        reference = scipy_stats.ttest_1samp(differences[0], 0.0, alternative=side)
+        assert p.tolist() == pytest.approx([reference.pvalue], rel=1e-10)
+    expected = scipy_stats.ttest_1samp(differences[0], 0.0).confidence_interval(0.98)
+    low, high = estimates.interval(0.98)
+    assert (float(low[0]), float(high[0])) == pytest.approx(tuple(expected), rel=1e-10)
+
+
+def test_clear_rows_are_settled_at_the_first_look() -> None:
+    """Ten percent slower, ten percent faster and no change need five pairs."""
+    seen = look(rows(0.1, 1 / 1.1 - 1, 0.0, pairs=5), settled=[], share=0.1, rule=RULE)
+    assert seen.conclusions == (SLOWER, FASTER, SAME)
+    assert seen.pairs == 5
+
+
+def test_a_certain_but_small_change_is_not_slower() -> None:
+    """Half a percent, beyond doubt, is the same while one percent is the least effect."""
+    differences = rows(0.005, 0.005, pairs=34, spread=0.001)
+    seen = look(differences, settled=[], share=0.1, rule=RULE)
+    assert (seen.estimates.p_slower < 1e-6).all()
+    assert seen.conclusions == (SAME, SAME)
+
+
+@pytest.mark.parametrize("step", [-1e-9, 1e-9])
+def test_the_least_effect_is_a_ratio(step: float) -> None:
+    """Without noise, candidate / base = 1.01 is where slower begins, base / candidate faster."""
+    shifts = np.array([LEAST + step, -LEAST - step])
+    seen = look(np.repeat(shifts[:, None], 5, axis=1), settled=[], share=0.1, rule=RULE)
+    assert seen.conclusions == ((SLOWER, FASTER) if step > 0.0 else (SAME, SAME))
+
+
+def test_noise_leaves_a_row_open() -> None:
+    """A row that may be anything is not called the same."""
+    seen = look(rows(0.0, 0.0, pairs=5, spread=0.2), settled=[], share=0.1, rule=RULE)
+    assert seen.conclusions == (OPEN, OPEN)
+
+
+def test_rows_without_variance_are_certain() -> None:
+    """Bit-identical counts are settled, one row or several."""
+    shifts = np.array([0.0, 0.02, -0.5])
+    exact = np.repeat(shifts[:, None], 5, axis=1)
+    together = look(exact, settled=[], share=0.1, rule=RULE)
+    assert together.conclusions == (SAME, SLOWER, FASTER)
+    assert together.estimates.p_slower.tolist() == [0.5, 0.0, 1.0]
+    for row, conclusion in zip(exact, together.conclusions, strict=True):
+        assert look([row], settled=[], share=0.1, rule=RULE).conclusions == (conclusion,)
+
+
+def test_rows_settled_as_slower_count_as_rejections() -> None:
+    """One more slower row eases the line of the next one; one more same row does not."""
+    differences = np.array([[0.0143, 0.0172, 0.0200, 0.0228, 0.0257]])
+    alone = look(differences, settled=[SAME] * 9, share=0.1, rule=RULE)
+    beside = look(differences, settled=[SLOWER] * 9, share=0.1, rule=RULE)
+    mirrored = look(-differences, settled=[FASTER] * 9, share=0.1, rule=RULE)
+    level = RULE.false_alarms * 0.1
+    assert level / 10 < alone.estimates.p_slower[0] < level
+    assert (alone.conclusions, beside.conclusions) == ((OPEN,), (SLOWER,))
+    assert mirrored.conclusions == (FASTER,)
+
+
+def test_look_refuses_an_open_row_among_the_settled() -> None:
+    """What is open is judged, not counted."""
+    with pytest.raises(ValueError, match="settled: got an open row"):
+        look(rows(0.0), settled=[SAME, OPEN], share=0.1, rule=RULE)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.1, math.nan])
+def test_look_refuses_a_share_out_of_range(share: float) -> None:
+    """A look spends something, and at most everything."""
+    with pytest.raises(ValueError, match="share: got"):
+        look(rows(0.0), settled=[], share=share, rule=RULE)
+
+
+def test_look_refuses_no_rows() -> None:
+    """With nothing open there is nothing to look at."""
+    with pytest.raises(TooFewSamplesError, match="got 0 rows"):
+        look(np.empty((0, 5)), settled=[SAME], share=0.1, rule=RULE)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, math.nan])
+def test_interval_refuses_a_confidence_out_of_range(confidence: float) -> None:
+    """Certainty has no finite interval."""
+    with pytest.raises(ValueError, match="confidence: got"):
+        estimate(rows(0.0)).interval(confidence)
+
+
+def test_run_settles_each_row_at_its_own_look() -> None:
+    """Clear rows stop at five pairs, an unclear one uses them all and stays open."""
+    differences = rows(0.1, 0.0, 0.0)
+    differences[2] = np.tile([0.3, -0.3], 17)
+    course = run_to_conclusion(differences, RULE)
+    assert course.conclusions == (SLOWER, SAME, OPEN)
+    assert course.pairs.tolist() == [5, 5, 34]
+
+
+def test_run_is_the_looks_one_after_the_other() -> None:
+    """The course is what a caller gets who looks, sets settled rows aside and looks again."""
+    differences = rows(0.1, *np.linspace(0.005, 0.03, 12), *[0.0] * 12, spread=0.01)
+    course = run_to_conclusion(differences, RULE)
+    conclusions = [OPEN] * len(differences)
+    for pairs, share, taken in zip(RULE.looks, RULE.shares, course.looks, strict=False):
+        still = [i for i, conclusion in enumerate(conclusions) if conclusion is OPEN]
+        settled = [conclusion for conclusion in conclusions if conclusion is not OPEN]
+        seen = look(differences[still, :pairs], settled=settled, share=share, rule=RULE)
+        assert (taken.pairs, taken.conclusions) == (pairs, seen.conclusions)
+        for i, conclusion in zip(still, seen.conclusions, strict=True):
+            conclusions[i] = conclusion
+            assert course.pairs[i] >= pairs
+    assert course.conclusions == tuple(conclusions)
+    assert len(course.looks) > 2
+
+
+def test_run_ends_with_the_pairs() -> None:
+    """With twelve pairs there are three looks, and what is unclear stays open."""
+    course = run_to_conclusion(rows(0.0, 0.0, pairs=13, spread=0.3), RULE)
+    assert [taken.pairs for taken in course.looks] == [5, 8, 12]
+    assert course.conclusions == (OPEN, OPEN)
+    assert course.pairs.tolist() == [12, 12]
+
+
+def test_run_refuses_fewer_pairs_than_the_first_look() -> None:
+    """Four pairs are too few for a first look at five."""
+    with pytest.raises(TooFewSamplesError, match="got 4 launch pairs, but the first look needs 5"):
+        run_to_conclusion(rows(0.0, pairs=4), RULE)
