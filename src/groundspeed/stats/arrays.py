@@ -35,7 +35,7 @@ def finite_vector(values: npt.ArrayLike, *, subject: str) -> FloatArray:
 
 
 def finite_matrix(values: npt.ArrayLike, *, subject: str, columns_min: int) -> FloatArray:
-    """Give `values` as float64, shape (rows, columns), rows >= 1, all finite.
+    """Give `values` as float64 in C order, shape (rows, columns), rows >= 1, all finite.
 
     Args:
         values: Numbers in any unit.
@@ -46,7 +46,8 @@ def finite_matrix(values: npt.ArrayLike, *, subject: str, columns_min: int) -> F
         TooFewSamplesError: If there is no row or there are too few columns.
         ValueError: If the shape is not (rows, columns) or a value is NaN or infinite.
     """
-    matrix = np.asarray(values, dtype=np.float64)
+    # In C order a row's sum is rounded the same way whatever slicing the rows come from.
+    matrix = np.asarray(values, dtype=np.float64, order="C")
     if matrix.ndim != 2:  # noqa: PLR2004 - a matrix has two dimensions
         raise ValueError(f"{subject}: got shape {matrix.shape}, needed (rows, columns)")
     rows, columns = matrix.shape

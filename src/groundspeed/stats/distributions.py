@@ -106,7 +106,7 @@ def trigamma_inverse(y: npt.ArrayLike) -> FloatArray:
     if not ((target > 0.0) & np.isfinite(target)).all():
         raise ValueError("trigamma_inverse: needed finite y > 0; a variance of 0 has no inverse")
     x = 0.5 + 1.0 / target
-    for _ in range(_NEWTON_STEPS_MAX):
+    for _ in range(_NEWTON_STEPS_MAX):  # pragma: no branch - a bound it never reaches
         value = trigamma(x)
         step = value * (1.0 - value / target) / _tetragamma(x)
         x = x + step
@@ -153,7 +153,7 @@ def student_t_ppf(p: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     root = np.sqrt(df_)
     # cosh(v + w) >= cosh(v) cosh(w) bounds the tail by cosh(w)^-df / 2: the root lies left of here.
     w = _arccosh_exp(-np.log(2.0 * tail) / df_)
-    for _ in range(_NEWTON_STEPS_MAX):
+    for _ in range(_NEWTON_STEPS_MAX):  # pragma: no branch - a bound it never reaches
         upper, density = _upper_tail(root * np.sinh(w), df_)
         step = (np.log(upper) - np.log(tail)) * upper / density
         w = np.maximum(w + step, 0.0)

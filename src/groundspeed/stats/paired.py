@@ -4,8 +4,9 @@ A pair gives one difference, log(candidate / base). A few pairs may be spoiled b
 clean time does not see, so from eight pairs on a tenth is trimmed at each end, and the variance is
 Yuen's: that of the winsorised values, which is the right one for a trimmed mean.
 
-Every sum here pairs the smallest value with the largest. The order of the pairs then leaves no
-trace, and exchanging base and candidate changes the sign of the mean and not one bit more.
+Every sum here runs over sorted values and pairs the first with the last. The order of the launch
+pairs then leaves no trace, and exchanging base and candidate changes the sign of the mean and not
+one bit more.
 """
 
 from dataclasses import dataclass
@@ -67,5 +68,8 @@ def summarise(differences: npt.ArrayLike) -> PairedSummary:
     )
 
 
-def _mean(ordered: FloatArray) -> FloatArray:
-    return np.asarray((ordered + ordered[:, ::-1]).mean(axis=1) / 2.0)
+def _mean(values: FloatArray) -> FloatArray:
+    # Counted from between the ends, equal values have their own value as mean, exactly.
+    origin = (values[:, :1] + values[:, -1:]) / 2.0
+    away = values - origin
+    return np.asarray(origin[:, 0] + (away + away[:, ::-1]).mean(axis=1) / 2.0)

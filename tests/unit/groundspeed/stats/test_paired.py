@@ -49,9 +49,12 @@ def test_one_spoiled_pair_moves_neither_number() -> None:
     assert far.variance.tolist() == near.variance.tolist()
 
 
-def test_equal_differences_have_no_variance() -> None:
-    """Bit-identical counts give exactly nothing, not the rounding error of something."""
-    assert summarise(np.full((1, 8), 0.125)).variance.tolist() == [0.0]
+@pytest.mark.parametrize("pairs", [2, 5, 7, 8, 12, 34])
+def test_equal_differences_have_no_variance(pairs: int) -> None:
+    """Bit-identical counts give exactly their value, not the rounding error of a sum."""
+    summary = summarise(np.full((1, pairs), 0.1))
+    assert summary.mean.tolist() == [0.1]
+    assert summary.variance.tolist() == [0.0]
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 1), (3, 0)])
