@@ -3,7 +3,7 @@
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "FakeClock", "SystemClock"]
+__all__ = ["Clock", "FakeClock", "SystemClock", "WallClock"]
 
 
 class Clock(Protocol):
@@ -14,14 +14,26 @@ class Clock(Protocol):
         ...
 
 
+class WallClock(Protocol):
+    """The time of day, which processes share; it may be set forward or back."""
+
+    def unix_s(self) -> float:
+        """Seconds since 1970 began in UTC."""
+        ...
+
+
 class SystemClock:
-    """The machine's monotonic clock."""
+    """The machine's clocks."""
 
     __slots__ = ()
 
     def monotonic_s(self) -> float:
         """Seconds since an arbitrary start; never goes back."""
         return time.monotonic()
+
+    def unix_s(self) -> float:
+        """Seconds since 1970 began in UTC; may go back when the clock is set."""
+        return time.time()  # noqa: TID251 this is the clock that is passed in
 
 
 class FakeClock:
@@ -34,6 +46,10 @@ class FakeClock:
 
     def monotonic_s(self) -> float:
         """The time last set."""
+        return self._now_s
+
+    def unix_s(self) -> float:
+        """The same time: of the two clocks this one only moves forward."""
         return self._now_s
 
     def advance(self, seconds: float) -> None:

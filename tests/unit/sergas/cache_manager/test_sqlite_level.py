@@ -1,0 +1,190 @@
+"""The SQLite file: bounds, other processes, forks and files that are something else."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sergas.clock import FakeClock
+from sergas.errors import CacheLevelError
+from sergas.optimizations.cache_manager import SqliteLevel
+
+WRITER = """
+import sys
+from sergas.optimizations.cache_manager import SqliteLevel
+name, path = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.readline()
+with SqliteLevel(path, timeout_s=30.0) as level:
+    for number in range(40):
+        level.set(f"{name}:{number}", name.encode() * 10, ttl_s=60.0)
+        level.set("shared", name.encode() * 10, ttl_s=None)
+        assert level.get("shared").data in {b"a" * 10, b"b" * 10, b"c" * 10}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file goes."""
+    return tmp_path / "cache.db"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The wall clock."""
+    return FakeClock(1_000_000.0)
+
+
+def rows(path: Path) -> Iterator[str]:
+    """The keys that are physically in the file."""
+    connection = sqlite3.connect(path)
+    try:
+        yield from [
+            key for (key,) in connection.execute("SELECT key FROM entries ORDER BY written")
+        ]
+    finally:
+        connection.close()
+
+
+def test_number_of_entries_is_bounded(path: Path) -> None:
+    """Beyond the bound the entries written longest ago go; writing again makes young."""
+    with SqliteLevel(path, entries_max=3) as level:
+        for key in ["a", "b", "c", "a", "d"]:
+            level.set(key, b"", ttl_s=None)
+        assert list(rows(path)) == ["c", "a", "d"]
+
+
+def test_expired_entries_leave_the_file(path: Path, clock: FakeClock) -> None:
+    """What has expired is removed from the file by the next write, and before anything alive."""
+    with SqliteLevel(path, entries_max=2, clock=clock) as level:
+        level.set("live", b"", ttl_s=None)
+        level.set("short", b"", ttl_s=1.0)
+        clock.advance(1.0)
+        level.set("new", b"", ttl_s=None)
+        assert list(rows(path)) == ["live", "new"]
+
+
+def test_size_of_the_file_is_bounded(path: Path) -> None:
+    """A full file drops its oldest entries and takes the new one; it does not grow."""
+    with SqliteLevel(path, size_bytes_max=128 * 1024) as level:
+        for number in range(100):
+            level.set(str(number), bytes(5_000), ttl_s=None)
+        assert level.get("99") is not None
+        assert level.get("0") is None
+    assert path.stat().st_size <= 128 * 1024
+
+
+def test_value_too_large_for_the_file_is_an_error(path: Path) -> None:
+    """A value that does not fit into an empty file is refused, and the level goes on."""
+    with SqliteLevel(path, size_bytes_max=128 * 1024) as level:
+        with pytest.raises(CacheLevelError, match="full"):
+            level.set("key", bytes(1_000_000), ttl_s=None)
+        level.set("small", b"data", ttl_s=None)
+        assert level.get("small") is not None
+
+
+def test_values_outlive_the_object(path: Path) -> None:
+    """Another object on the same file, later, finds the value with the time it has left."""
+    with SqliteLevel(path, clock=FakeClock(100.0)) as level:
+        level.set("key", b"data", ttl_s=10.0)
+    with SqliteLevel(path, clock=FakeClock(103.0)) as level:
+        found = level.get("key")
+        assert found is not None
+        assert found.ttl_s == pytest.approx(7.0)
+
+
+def test_clock_set_back_makes_nothing_live_longer(path: Path) -> None:
+    """An entry that seems to come from the future is not served."""
+    with SqliteLevel(path, clock=FakeClock(1000.0)) as level:
+        level.set("key", b"data", ttl_s=10.0)
+    with SqliteLevel(path, clock=FakeClock(500.0)) as level:
+        assert level.get("key") is None
+        assert not level.delete("key")
+    assert list(rows(path)) == []
+
+
+def test_processes_share_it(path: Path) -> None:
+    """Processes that make and fill one file at once lose nothing and mix nothing up."""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, name, os.fspath(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for name in "abc"
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=60)
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    expected = {f"{name}:{number}" for name in "abc" for number in range(40)} | {"shared"}
+    assert set(rows(path)) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_fork_gets_a_connection_of_its_own(path: Path) -> None:
+    """A forked child reads and writes, and the parent's connection is as good as before."""
+    with SqliteLevel(path) as level:
+        level.set("parent", b"1", ttl_s=None)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                found = level.get("parent")
+                level.set("child", b"2", ttl_s=None)
+                status = 0 if found is not None and found.data == b"1" else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        found = level.get("child")
+        assert found is not None
+        level.set("parent", b"3", ttl_s=None)
+
+
+def test_other_database_is_refused_and_kept(path: Path) -> None:
+    """A database that is not a cache is not touched."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE accounts (id)")
+    connection.close()
+    with pytest.raises(CacheLevelError, match="give another path"):
+        SqliteLevel(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("accounts",)]
+    connection.close()
+
+
+def test_file_that_is_no_database_is_an_error(path: Path) -> None:
+    """A file of other bytes is an error that names it."""
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(CacheLevelError, match=r"cache\.db"):
+        SqliteLevel(path)
+
+
+def test_closed_level_is_an_error(path: Path) -> None:
+    """After closing, which may be done twice, use is an error."""
+    level = SqliteLevel(path)
+    level.close()
+    level.close()
+    with pytest.raises(CacheLevelError, match="closed"):
+        level.get("key")
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"entries_max": 0}, {"size_bytes_max": 1000}, {"timeout_s": 0.0}]
+)
+def test_impossible_bounds_are_refused(path: Path, bounds: dict[str, float]) -> None:
+    """Bounds that leave no room are refused before a file is made."""
+    with pytest.raises(CacheLevelError, match="needed at least"):
+        SqliteLevel(path, **bounds)  # type: ignore[arg-type]
+    assert not path.exists()
