@@ -6,13 +6,18 @@ Each also inherits the built-in that a caller would expect, so `except TimeoutEr
 __all__ = [
     "CacheError",
     "CacheLevelError",
+    "CacheValueError",
     "ForeignConnectionError",
+    "NotPicklableError",
     "PoolClosedError",
     "PoolError",
+    "PoolQueueFullError",
     "PoolTimeoutError",
     "ProcessorError",
     "QueryPlanError",
+    "RecursiveLoadError",
     "SergasError",
+    "UncacheableError",
     "WorkerCrashedError",
 ]
 
@@ -27,6 +32,10 @@ class PoolError(SergasError):
 
 class PoolTimeoutError(PoolError, TimeoutError):
     """No connection could be had before the deadline."""
+
+
+class PoolQueueFullError(PoolError, RuntimeError):
+    """As many callers wait for a connection as `max_waiting` allows."""
 
 
 class PoolClosedError(PoolError, RuntimeError):
@@ -45,8 +54,24 @@ class CacheLevelError(CacheError, OSError):
     """The second cache level failed; the first goes on without it."""
 
 
+class CacheValueError(CacheError, ValueError):
+    """A number or name given to the cache is out of its range."""
+
+
+class RecursiveLoadError(CacheError, RuntimeError):
+    """A loader waits for the very key that it loads."""
+
+
+class UncacheableError(CacheError, TypeError):
+    """A key, argument or value is of a type that the cache cannot carry."""
+
+
 class ProcessorError(SergasError):
     """The parallel processor could not do what was asked."""
+
+
+class NotPicklableError(ProcessorError, TypeError):
+    """A function, item, result or error cannot travel between processes."""
 
 
 class WorkerCrashedError(ProcessorError, RuntimeError):
