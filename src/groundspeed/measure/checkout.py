@@ -21,7 +21,7 @@ __all__ = ["export", "snapshot", "working_files"]
 def export(root: Path, sha: str, target: Path) -> None:
     """Check out commit `sha` of the repository at `root` at `target`.
 
-    Submodules that are set up in `root` are checked out from there; others stay empty, as they
+    Submodules that the user has are checked out from the user's copy; others stay empty, as they
     are for the user.
 
     Raises:
@@ -29,7 +29,7 @@ def export(root: Path, sha: str, target: Path) -> None:
     """
     _clone(root, target)
     Git(target).run("checkout", "--quiet", "--force", "--detach", sha)
-    _check_out_submodules(target, _common_folder(root) / "modules")
+    _check_out_submodules(target, root)
 
 
 def snapshot(root: Path, target: Path) -> None:
@@ -99,16 +99,12 @@ def _copy(source: Path, target: Path) -> None:
         ) from error
 
 
-def _common_folder(root: Path) -> Path:
-    return root / Git(root).line("rev-parse", "--git-common-dir")
-
-
-def _check_out_submodules(target: Path, modules: Path) -> None:
+def _check_out_submodules(target: Path, source: Path) -> None:
+    git = Git(target)
     for name, path in _submodules(target):
-        stored = modules / name
-        if not stored.is_dir():
+        stored = _stored_submodule(source, name, path)
+        if stored is None:
             continue
-        git = Git(target)
         git.run("config", f"submodule.{name}.url", os.fspath(stored))
         try:
             git.run("submodule", "--quiet", "update", "--init", "--", path)
@@ -116,9 +112,16 @@ def _check_out_submodules(target: Path, modules: Path) -> None:
             said = "".join(error.complaint.splitlines()[-1:])
             raise BrokenError(
                 f"submodule {name} lacks the commit that this version needs ({said}); "
-                f"fetch it: git -C {path} fetch --all"
+                f"fetch it: git -C {source / path} fetch --all"
             ) from error
-        _check_out_submodules(target / path, stored / "modules")
+        _check_out_submodules(target / path, source / path)
+
+
+def _stored_submodule(source: Path, name: str, path: str) -> Path | None:
+    """Where the user's copy of a submodule is; None when it was never fetched."""
+    common = Git(source).ask("rev-parse", "--git-common-dir")
+    places = [source / path / ".git", source / common / "modules" / name if common else None]
+    return next((place for place in places if place and place.is_dir()), None)
 
 
 def _submodules(target: Path) -> Iterator[tuple[str, str]]:

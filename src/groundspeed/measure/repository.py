@@ -135,12 +135,11 @@ class Repository:
         """Whether the working tree differs from its commit, untracked files included.
 
         Args:
-            ignoring: Files and folders that do not count, such as the results.
+            ignoring: Files and folders that do not count, such as the results. The root and what
+                lies outside it are passed over.
         """
-        inside = [path for path in map(self.relative, ignoring) if path is not None]
-        if Path() in inside:
-            return False
-        excluded = [f":(exclude,top,literal){path.as_posix()}" for path in inside]
+        inside = {self.relative(path) for path in ignoring} - {None, Path()}
+        excluded = [f":(exclude,top,literal){path}" for path in inside]
         command = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
         return bool(self.git.run(*command, "--", ":(top)", *excluded))
 
@@ -184,7 +183,9 @@ class Repository:
         # A leading dash would be read as an option, a NUL cannot be passed at all.
         if not revision or revision.startswith("-") or "\0" in revision:
             return None
-        return self.git.ask("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        # In two steps: `:/text` would take the suffix for more text.
+        named = self.git.ask("rev-parse", "--verify", "--quiet", revision)
+        return named and self.git.ask("rev-parse", "--verify", "--quiet", f"{named}^{{commit}}")
 
     def _commit(self, sha: str, name: str) -> Commit:
         told = self.git.run(

@@ -3,6 +3,7 @@
 Only what bears on a comparison is taken; what asv would do otherwise is told in `notes`.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ __all__ = ["CONFIG_NAMES", "SuiteConfig", "find_suite"]
 CONFIG_NAMES = ("asv.conf.json", "asv.conf.jsonc")
 
 _MATRIX_KINDS = frozenset({"req", "env", "env_nobuild"})
+_LONGEST_S = 7 * 24 * 3600.0
 _CONDA = frozenset({"conda", "mamba", "rattler"})
 
 
@@ -106,6 +108,7 @@ def _none_found(here: Path, repository: Repository) -> str:
     known = repository.git.names(
         "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", *patterns
     )
+    known = [name for name in known if (repository.root / name).is_file()]
     if known:
         choices = "\n".join(
             f"  groundspeed check --config {os.path.relpath(repository.root / name, here)}"
@@ -133,12 +136,10 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path, text: str) -> Any:
-    # json5 is some hundred times slower and only needed for comments and trailing commas.
     try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
+        # json5 is some hundred times slower and only needed for comments and trailing commas.
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(text)
         return json5.loads(text)
     except ValueError as error:
         place = re.fullmatch(r"\S+?:(\d+) (.*) at column (\d+)", str(error), re.DOTALL)
@@ -168,11 +169,7 @@ class _Reader:
             project_dir=self._project_dir(),
             requirements=requirements,
             environment=environment,
-            output_dirs=(
-                results_dir,
-                self._folder("html_dir", "html"),
-                self._folder("env_dir", "env"),
-            ),
+            output_dirs=(results_dir, *self._named_output_dirs()),
             results_dir=results_dir,
             default_timeout_s=self._seconds("default_benchmark_timeout", 60.0),
             install_timeout_s=self._seconds("install_timeout", 600.0),
@@ -190,12 +187,20 @@ class _Reader:
 
     def _seconds(self, key: str, default: float) -> float:
         value = self.settings.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise self._wrong(key, "a number of seconds above 0")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(key, "a number of seconds")
+        if not 0 < value <= _LONGEST_S:
+            raise self._wrong(key, f"above 0 and at most {_LONGEST_S:.0f} seconds")
         return float(value)
 
     def _folder(self, key: str, default: str) -> Path:
         return _normal(self.path.parent / self._text(key, default))
+
+    def _named_output_dirs(self) -> Iterator[Path]:
+        # Only where they are named: env/ may well be somebody's source.
+        for key in ("html_dir", "env_dir"):
+            if key in self.settings:
+                yield self._folder(key, "")
 
     def _benchmark_dir(self) -> Path:
         folder = self._folder("benchmark_dir", "benchmarks")

@@ -153,15 +153,16 @@ def _run(command: list[str], recipe: Recipe, output: int) -> int | None:
     except subprocess.TimeoutExpired:
         return None
     finally:
-        _end(process)
+        if process.returncode is None:
+            _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process and its children: compilers outlive an interrupted pip."""
+    """Kill the process and its children: a compiler would outlive an interrupted pip."""
     if sys.platform != "win32":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    elif process.poll() is None:
+    else:
         process.kill()
     process.wait()
 

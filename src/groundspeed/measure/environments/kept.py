@@ -7,6 +7,7 @@ build it once. The ones used last are kept; one that a living run links to is ne
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,14 +60,13 @@ class EnvironmentStore:
         for home in self._old(kept):
             self._remove(home.name)
         for unfinished in self.folder.glob(f"*{_UNFINISHED}"):
-            self._remove(unfinished.name.removesuffix(_UNFINISHED), unfinished_only=True)
+            self._remove(unfinished.name.partition(".")[0], unfinished_only=True)
         for log in _latest_first((self.cache / "logs").glob("*.log"))[kept:]:
             with contextlib.suppress(OSError):
                 log.unlink()
 
     def _build(self, key: str, recipe: Recipe, say: Callable[[str], None]) -> None:
         unfinished = self._unfinished(key)
-        remove_tree(unfinished)
         try:
             build(recipe, unfinished, self.log(key), say)
             with explained(self.cache):
@@ -95,15 +95,16 @@ class EnvironmentStore:
         if lock is None:
             return
         with lock:
-            remove_tree(self._unfinished(key))
             if not unfinished_only:
                 # Out of sight at once: nobody may find it half removed.
                 with contextlib.suppress(OSError):
                     (self.folder / key).rename(self._unfinished(key))
-                remove_tree(self._unfinished(key))
+            for leftover in self.folder.glob(f"{key}.*{_UNFINISHED}"):
+                remove_tree(leftover)
 
     def _unfinished(self, key: str) -> Path:
-        return self.folder / f"{key}{_UNFINISHED}"
+        # A name of its own each time: an installer may outlive a killed run and go on writing.
+        return self.folder / f"{key}.{secrets.token_hex(4)}{_UNFINISHED}"
 
 
 def _latest_first(paths: Iterator[Path]) -> list[Path]:

@@ -65,7 +65,7 @@ def read_version(project_dir: Path) -> Version:
         BrokenError: If a build file cannot be read.
     """
     project = read_project(project_dir)
-    files = Git(project_dir).names("ls-files", "-z")
+    files = Git(project_dir).names("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return Version(project=project, layout=import_layout(project), files=tuple(files))
 
 

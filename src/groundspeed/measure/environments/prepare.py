@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundspeed.errors import UsageError
+from groundspeed.errors import BrokenError, UsageError
 from groundspeed.measure.environments.build import WheelRequest, base_interpreter
 from groundspeed.measure.environments.model import Environments, Mode, Side
 from groundspeed.measure.environments.overlay import (
@@ -70,7 +70,10 @@ def prepare(  # noqa: PLR0913 - the whole of a request, each part by name
             "add benchmarks, or take the folder out of .gitignore"
         )
     subdir = _inside(repository, suite.project_dir)
-    versions = (read_version(trees.base / subdir), read_version(trees.candidate / subdir))
+    versions = (
+        _read("base", trees.base / subdir, subdir),
+        _read("candidate", trees.candidate / subdir, subdir),
+    )
     assessment = assess(*versions, requirements=suite.requirements, generated_in=suite.project_dir)
     hidden = _hidden(suite.project_dir, versions)
     if _by_overlay(mode, assessment):
@@ -131,6 +134,17 @@ def _copy(
     say("copying the working tree")
     repository.snapshot(trees.benchmarks)
     return trees
+
+
+def _read(label: str, folder: Path, subdir: Path) -> Version:
+    if not folder.is_dir():
+        raise BrokenError(
+            f'{label} has no folder {subdir}, which "repo_subdir" names; compare versions that do'
+        )
+    try:
+        return read_version(folder)
+    except BrokenError as error:
+        raise BrokenError(f"{label}: {error}") from error
 
 
 def _inside(repository: Repository, folder: Path) -> Path:
