@@ -1,9 +1,10 @@
 """One check from the command to the record."""
 
+import contextlib
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from groundspeed import __version__
 from groundspeed.check.request import CheckRequest, Progress
 from groundspeed.check.session import Session, SessionResult
 from groundspeed.check.verdict import decide
+from groundspeed.errors import BrokenError
 from groundspeed.measure.environments import Environments, prepare
 from groundspeed.measure.lockstep import Launcher
 from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
@@ -90,7 +92,7 @@ def run_check(
     seed = secrets.randbits(32) if request.seed is None else request.seed
     cpus = plan_cpus(pin=request.pin)
     cache = cache_folder()
-    with scratch_folder(cache) as scratch:
+    with _disk_errors_explained(cache), scratch_folder(cache) as scratch:
         progress.say("preparing both sides")
         environments = prepare(
             plan.repository,
@@ -118,6 +120,18 @@ def run_check(
     return _record(plan, result, settings, cpus, started_at, clock() - start_s)
 
 
+@contextlib.contextmanager
+def _disk_errors_explained(cache: Path) -> Iterator[None]:
+    """A full or failing disk under the private copies is the machine's fault, not a crash."""
+    try:
+        yield
+    except OSError as error:
+        raise BrokenError(
+            f"{cache}: the check could not keep its private copies there: {error}; free some "
+            "space, or set XDG_CACHE_HOME to a folder on another disk, and check again"
+        ) from error
+
+
 def _launcher(
     plan: CheckPlan, environments: Environments, cpus: CpuPlan, scratch: Path, seed: int
 ) -> Launcher:
@@ -142,6 +156,7 @@ def _launcher(
         cpus=cpus,
         folder=scratch / "pairs",
         chance=random.Random(seed),  # noqa: S311 - hash seeds and padding, no secret
+        trees=(environments.base.tree, environments.candidate.tree),
     )
 
 

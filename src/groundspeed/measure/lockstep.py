@@ -106,6 +106,7 @@ class Launcher:
         cpus: Where to measure and where to start.
         folder: A private folder for the rows' working folders.
         chance: Source of hash seeds, padding and turns.
+        trees: Where the two source trees lie; left out of what a reader is shown.
         import_in_row: Import the benchmarks in each row's process instead of once per twin, for
             suites that start threads when imported.
     """
@@ -118,6 +119,7 @@ class Launcher:
     cpus: CpuPlan
     folder: Path
     chance: random.Random
+    trees: Sequence[Path] = ()
     import_in_row: bool = False
     _count: int = field(default=0, init=False)
 
@@ -133,7 +135,9 @@ class Launcher:
         finally:
             for _, end in pairs.values():
                 end.close()
-        twins = {side: _Twin(side, worker.Channel(pair[0])) for side, pair in pairs.items()}
+        twins = {
+            side: _Twin(side, worker.Channel(pair[0]), self.trees) for side, pair in pairs.items()
+        }
         return LaunchPair(process, twins, folder, described=not self.import_in_row)
 
     def _spawn(self, descriptors: Mapping[Side, int], folder: Path) -> subprocess.Popen[bytes]:
@@ -201,7 +205,9 @@ class LaunchPair:
         answers = {side: self._hear(twin) for side, twin in self._twins.items()}
         if not self._described:
             return {}
-        return {side: _side_description(side, answer) for side, answer in answers.items()}
+        return {
+            side: _side_description(self._twins[side], answer) for side, answer in answers.items()
+        }
 
     def _hear(self, twin: "_Twin") -> dict[str, Any]:
         answer = twin.hear(_IMPORT_TIMEOUT_S)
@@ -247,15 +253,14 @@ class LaunchPair:
 
     def close(self) -> None:
         """End everything this pair started, and wait for it."""
+        # What a benchmark left behind is found below the interpreter, so that goes last; a twin it
+        # forks just now ends with it.
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-        try:
-            self._process.wait(_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
+        self._process.wait()
         for twin in self._twins.values():
             twin.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -348,18 +353,22 @@ class RowProcess:
         return "exit", f"ended its process with exit code {code}"
 
     def _failed(self, stage: str, kind: str, message: str, trace: str = "") -> RowFailedError:
-        failure = Failure(
-            side=self._twin.side, stage=stage, kind=kind, message=message, traceback=trace
-        )
-        return RowFailedError(failure)
+        return RowFailedError(self._twin.failure(stage, kind, message, trace))
 
 
 class _Twin:
     """The control conversation with base or candidate."""
 
-    def __init__(self, side: Side, channel: worker.Channel) -> None:
+    def __init__(self, side: Side, channel: worker.Channel, trees: Sequence[Path]) -> None:
         self.side: Side = side
         self._channel = channel
+        self._hidden = [f"{tree}{os.sep}" for tree in trees]
+
+    def failure(self, stage: str, kind: str, message: str, trace: str = "") -> Failure:
+        """A failure on this side, its paths as they are in the project."""
+        for prefix in self._hidden:
+            message, trace = message.replace(prefix, ""), trace.replace(prefix, "")
+        return Failure(side=self.side, stage=stage, kind=kind, message=message, traceback=trace)
 
     def hear(self, timeout_s: float) -> dict[str, Any] | None:
         """The next message; None when the twin is gone or silent for `timeout_s`."""
@@ -394,7 +403,7 @@ class _Twin:
         self._channel.end.close()
 
 
-def _side_description(side: Side, answer: dict[str, Any]) -> SideDescription:
+def _side_description(twin: "_Twin", answer: dict[str, Any]) -> SideDescription:
     rows = [
         SuiteRow(
             row=Row(name=row["name"], parameters=tuple(row["parameters"])),
@@ -407,12 +416,11 @@ def _side_description(side: Side, answer: dict[str, Any]) -> SideDescription:
         for row in answer["rows"]
     ]
     failures = tuple(
-        Failure(
-            side=side,
-            stage=f"import of {error['module']}",
-            kind=error["type"],
-            message=f"{error['type']}: {error['message']}",
-            traceback=error["traceback"],
+        twin.failure(
+            f"import of {error['module']}",
+            error["type"],
+            f"{error['type']}: {error['message']}",
+            error["traceback"],
         )
         for error in answer["errors"]
     )

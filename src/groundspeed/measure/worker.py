@@ -96,15 +96,29 @@ def run_on(cpus: list[int]) -> None:
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """An exception as the three texts that a reader needs."""
+    """An exception as the three texts that a reader needs, from the benchmark's own frame on."""
     message = str(error)
     if isinstance(error, SystemExit):
         message = f"it called exit({error.code!r})"
+    frame = error.__traceback__
+    while frame is not None and _is_ours(frame.tb_frame.f_code.co_filename):
+        frame = frame.tb_next
+    error = error.with_traceback(frame)
     return {
         "type": type(error).__name__,
-        "message": message,
-        "traceback": "".join(traceback.format_exception(error))[-4000:],
+        "message": _encodable(message),
+        "traceback": _encodable("".join(traceback.format_exception(error))[-4000:]),
     }
+
+
+def _encodable(text: str) -> str:
+    """The text with what UTF-8 cannot hold, such as an undecodable file name, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a frame is this script's or the import system's, which tell a reader nothing."""
+    return file in {__file__, importlib.__file__} or file.startswith("<frozen importlib")
 
 
 def load_asv_runner(folder: str) -> None:
@@ -242,14 +256,12 @@ class Row:
     def calibrate(self, target_ns: int) -> dict[str, Any]:
         """How many calls make a sample of at least `target_ns`, and what a sample looks like."""
         gc.collect()
-        fresh = self._sample(1)
-        loops = self._benchmark.number or self._loops_for(target_ns, fresh)
-        last = self._sample(loops)
-        if self.has_setup and loops > 1 and self._uses_up_its_state(fresh["clean_ns"], last, loops):
-            loops = 1
-        self._renew = self.has_setup and loops == 1
-        if self._renew:
-            last = self._sample(1)
+        stated = self._benchmark.number
+        # A stated number may be all that one setup serves, and asv sets up before each sample.
+        self._renew = self.has_setup and bool(stated)
+        loops = stated or self._calls(target_ns)
+        self._renew = self._renew or (self.has_setup and loops == 1)
+        (last,) = self._takes(loops, 1)
         others_ns = last["cpu_ns"] - last["main_ns"]
         return {
             "loops": loops,
@@ -260,6 +272,15 @@ class Row:
             "schedstat": self._schedstat is not None,
             "own_timer": self._benchmark.timer is not timeit.default_timer,
         }
+
+    def _calls(self, target_ns: int) -> int:
+        """The number of calls for a benchmark that states none; 1 if a call uses up its state."""
+        fresh = self._sample(1)
+        loops = self._loops_for(target_ns, fresh)
+        if loops == 1 or not self.has_setup:
+            return loops
+        later_ns = self._lasting_sample(loops)["clean_ns"] / loops
+        return 1 if self._uses_up_its_state(fresh["clean_ns"], later_ns) else loops
 
     def _loops_for(self, target_ns: int, first: dict[str, int]) -> int:
         loops, took_ns = 1, first["clean_ns"]
@@ -276,15 +297,15 @@ class Row:
             loops = more
         return loops
 
-    def _uses_up_its_state(self, fresh_ns: int, last: dict[str, int], loops: int) -> bool:
+    def _uses_up_its_state(self, fresh_ns: int, later_ns: float) -> bool:
         """Whether calls after the first do other work, for example sort what is sorted already."""
-        if fresh_ns < FRESH_CALL_NS or last["clean_ns"] / loops >= USED_UP_SHARE * fresh_ns:
+        if fresh_ns < FRESH_CALL_NS or later_ns >= USED_UP_SHARE * fresh_ns:
             return False
         fresh = []
         for _ in range(3):
             self._again()
             fresh.append(self._sample(1)["clean_ns"])
-        return last["clean_ns"] / loops < USED_UP_SHARE * min(fresh)
+        return later_ns < USED_UP_SHARE * min(fresh)
 
     def impose(self, *, renew: bool) -> None:
         """Take over the other side's calibration: whether setup runs again before each sample."""
@@ -293,13 +314,26 @@ class Row:
 
     def samples(self, loops: int, count: int) -> list[tuple[int, int, int]]:
         """Take `count` samples of `loops` calls: wall, CPU and run-queue delay in nanoseconds."""
+        taken = self._takes(loops, count)
+        return [(sample["wall_ns"], sample["cpu_ns"], sample["delay_ns"]) for sample in taken]
+
+    def _takes(self, loops: int, count: int) -> list[dict[str, int]]:
         taken = []
         for _ in range(count):
             if self._renew:
                 self._again()
-            sample = self._sample(loops)
-            taken.append((sample["wall_ns"], sample["cpu_ns"], sample["delay_ns"]))
+            taken.append(self._lasting_sample(loops))
         return taken
+
+    def _lasting_sample(self, loops: int) -> dict[str, int]:
+        """One sample; what setup made lasts for some samples and may be used up in this one."""
+        try:
+            return self._sample(loops)
+        except Exception:
+            if self._renew or not self.has_setup:
+                raise
+        self._again()
+        return self._sample(loops)
 
     def teardown(self) -> None:
         """Run the benchmark's own teardown."""
@@ -431,12 +465,14 @@ class Twin:
         channel = Channel(socket.socket(fileno=descriptor))
         serve: dict[str, Callable[[Channel, Suite, dict[str, Any]], None]]
         serve = {"row": run_row, "cache": make_cache}
+        process = os.getpid()
         try:
             os.chdir(request["folder"])
             run_on(self._configuration["measuring_cpus"])
             serve[request["op"]](channel, suite or self._load(), request)
         except BaseException as error:  # noqa: BLE001 - a benchmark may raise anything, exit too
-            channel.send({"error": describe(error)})
+            if os.getpid() == process:  # a child that the benchmark forked must not speak for it
+                channel.send({"error": describe(error)})
         finally:
             os._exit(0)
 

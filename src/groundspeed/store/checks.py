@@ -62,9 +62,16 @@ def read_record(path: Path) -> CheckRecord:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by `content`, durably; a reader sees the old file or the new one.
 
+    A device or pipe (`/dev/stdout`) is written to as it is, for it must not be replaced.
+
     Raises:
         OSError: If it cannot be written; the old file is untouched and no other stays.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            device.write(content)
+        return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
