@@ -70,7 +70,8 @@ def _clone(root: Path, target: Path) -> None:
     Git(target.parent).run(
         "clone",
         "--quiet",
-        "--shared",
+        # git lists borrowed object folders a line each and does not quote them.
+        "--local" if "\n" in os.fspath(root) else "--shared",
         "--no-checkout",
         "--no-reject-shallow",
         "--template=",

@@ -102,14 +102,11 @@ def build_steps(project: Project) -> Iterator[str]:
 
 def generated_files(project: Project) -> list[str]:
     """Names of version files that the build writes, seen from the project's folder."""
-    hatch = project.table("tool", "hatch", "build")
-    hooks = [
-        hatch.get("hooks", {}),
-        project.table("tool", "hatch", "build", "targets", "wheel", "hooks"),
-    ]
+    hatch = ("tool", "hatch", "build")
+    hooks = ((*hatch, "hooks"), (*hatch, "targets", "wheel", "hooks"))
     told = [
-        *(hook.get("vcs", {}).get("version-file") for hook in hooks),
-        *(hook.get("version", {}).get("path") for hook in hooks),
+        *(project.table(*hook, "vcs").get("version-file") for hook in hooks),
+        *(project.table(*hook, "version").get("path") for hook in hooks),
         project.table("tool", "setuptools_scm").get("write_to"),
         project.table("tool", "setuptools_scm").get("version_file"),
         project.table("tool", "pdm", "version").get("write_to"),
