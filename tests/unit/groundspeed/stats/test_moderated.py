@@ -28,6 +28,15 @@ def test_fit_agrees_with_the_published_formulas(rows: int, df: int) -> None:
     assert prior.df == pytest.approx(prior_df, rel=1e-9)
 
 
+def test_rows_hardly_less_alike_than_chance_have_a_finite_prior() -> None:
+    """Any spread beyond chance counts, however little: d0 is large, not infinite."""
+    apart = math.sqrt(2.0 * (special.polygamma(1, 2.0) + 0.01))
+    variance = np.array([1.0, math.exp(apart)])
+    prior = fit_prior(variance, df=4)
+    assert (prior.variance, prior.df) == pytest.approx(smyth(variance, 4.0), rel=1e-9)
+    assert 100.0 < prior.df < math.inf
+
+
 def test_fit_recovers_the_prior_the_rows_were_drawn_from() -> None:
     """From 20,000 rows of the model itself, d0 and s0^2 come back."""
     rng = np.random.default_rng(3)

@@ -90,6 +90,18 @@ def test_the_least_effect_is_a_ratio(step: float) -> None:
     assert seen.conclusions == ((SLOWER, FASTER) if step > 0.0 else (SAME, SAME))
 
 
+@pytest.mark.parametrize(("reach", "conclusion"), [(0.159, SAME), (0.165, OPEN)])
+def test_the_margin_is_a_ratio(reach: float, conclusion: Conclusion) -> None:
+    """Around 0.1, an interval that ends beyond log(1.3) = 0.262 is too wide for 30 %."""
+    rule = GateRule(min_effect=0.2, margin=0.3)
+    away = np.array([-1.0, -1.0, 0.0, 1.0, 1.0])
+    error = away.std(ddof=1) / math.sqrt(5.0)
+    scale = reach / (error * scipy_stats.t.isf(0.01, 4))
+    for side in (1.0, -1.0):
+        differences = side * (0.1 + scale * away)
+        assert look([differences], settled=[], share=0.1, rule=rule).conclusions == (conclusion,)
+
+
 def test_noise_leaves_a_row_open() -> None:
     """A row that may be anything is not called the same."""
     seen = look(rows(0.0, 0.0, pairs=5, spread=0.2), settled=[], share=0.1, rule=RULE)
