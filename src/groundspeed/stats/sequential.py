@@ -2,11 +2,12 @@
 
 A row that is plainly slower shows it in five launch pairs; one that differs by 2 % may need
 thirty. So the rule looks several times and spends the allowed rate of false alarms in shares, one
-a look: by the union bound, whatever happens at one look, the chance of a false `slower` over all
-of them is at most the sum of the shares. At each look Benjamini-Hochberg runs over the whole suite,
-rows already settled included: a row settled as slower stays a rejection (p = 0), any other settled
-row stays none (p = 1). That counting across looks is validated by simulation (tests/statistical),
-not proved.
+a look: if nothing has changed, the chance of a `slower` over all of them is at most the sum of what
+they spend, by the union bound. At each look Benjamini-Hochberg runs over the whole suite, rows
+already settled included: a row settled as slower stays a rejection (p = 0), any other settled row
+stays none (p = 1). Where rows really are slower, the rate bounds the expected share of false ones
+among all rows called slower, not the chance of any. That counting across looks is validated by
+simulation (tests/statistical), not proved.
 
 Percent and logarithm: an effect e, say 0.01 for one percent, is the distance log(1 + e). `slower`
 by e means candidate / base >= 1 + e; `faster` by e means base / candidate >= 1 + e. Exchanging base
@@ -60,8 +61,8 @@ class GateRule:
     Attributes:
         looks: Launch pairs at each look, rising, the first at least 2.
         shares: Share of `false_alarms` spent at each look; their sum is at most 1.
-        false_alarms: Allowed rate of suites with a false `slower`, and of suites with a false
-            `faster`; in (0, 1/2).
+        false_alarms: Allowed rate of unchanged suites with a `slower`, and of those with a
+            `faster`; beside real changes, the expected share of false ones; in (0, 1/2).
         min_effect: Least effect worth the name, as ratio - 1, in (0, 1].
         margin: Differences inside it, either way, are `same`; as ratio - 1, at least `min_effect`.
             None means three times `min_effect`.
