@@ -48,6 +48,13 @@ class CheckPlan:
     dirty: bool
     reason: str | None
 
+    @property
+    def candidate_commit(self) -> Commit | None:
+        """The commit that holds the candidate; None if only a changed working tree does."""
+        if self.candidate is None and not self.dirty:
+            return self.repository.resolve("HEAD")
+        return self.candidate
+
     @classmethod
     def of(cls, request: CheckRequest, results: Path) -> "CheckPlan":
         """Resolve what the user typed.
@@ -98,7 +105,7 @@ def run_check(
             plan.repository,
             plan.suite,
             base=plan.base,
-            candidate=plan.candidate,
+            candidate=plan.candidate_commit,
             mode=request.environment,
             scratch=scratch,
             cache=cache,
