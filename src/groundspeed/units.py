@@ -7,24 +7,29 @@ __all__ = ["format_duration", "format_percent", "format_ratio", "format_seconds"
 
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _MINUTE_S = 60
+_HOUR_MIN = 60
+_ROUNDING = 1e-9  # what dividing by a scale may lose
 
 
 def format_seconds(seconds: float) -> str:
     """A time per call with three significant digits and its unit: `12.8 µs`."""
-    scale, unit = next(((s, u) for s, u in _SCALES if abs(seconds) >= s), _SCALES[-1])
-    value = seconds / scale
-    digits = max(0, 2 - len(str(int(abs(value)))) + 1)
+    rounded = float(f"{seconds:.2e}")  # before the unit is chosen, or 999.9 µs were 1000 µs
+    scale, unit = next(((s, u) for s, u in _SCALES if abs(rounded) >= s), _SCALES[-1])
+    value = rounded / scale
+    digits = max(0, 3 - len(str(int(abs(value) + _ROUNDING))))
     return f"{value:.{digits}f} {unit}"
 
 
 def format_duration(seconds: float) -> str:
-    """A waiting time for a person: `4.7 s`, `2 min 05 s`."""
-    if seconds < 10:  # noqa: PLR2004 - below it tenths matter
+    """A waiting time for a person: `4.7 s`, `48 s`, `2 min 05 s`, `1 h 02 min`."""
+    if round(seconds, 1) < 10:  # noqa: PLR2004 - below it tenths matter
         return f"{seconds:.1f} s"
-    if seconds < _MINUTE_S:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), _MINUTE_S)
-    return f"{minutes} min {rest:02d} s"
+    if minutes == 0:
+        return f"{rest} s"
+    if minutes < _HOUR_MIN:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // _HOUR_MIN} h {minutes % _HOUR_MIN:02d} min"
 
 
 def format_ratio(ratio: float) -> str:
@@ -33,8 +38,10 @@ def format_ratio(ratio: float) -> str:
 
 
 def format_percent(share: float) -> str:
-    """A share as a percentage without needless digits: 0.005 is `0.5 %`."""
-    return f"{share * 100:.2g} %" if abs(share) < 1 else f"{share * 100:.0f} %"
+    """A share as a percentage, of two digits or whole: 0.005 is `0.5 %`, 0.0123 is `1.2 %`."""
+    if abs(share) >= 0.1:  # noqa: PLR2004 - from 10 % on two digits are whole
+        return f"{share * 100:.0f} %"
+    return f"{float(f'{share * 100:.1e}'):.6f}".rstrip("0").rstrip(".") + " %"
 
 
 def parse_share(text: str) -> float:

@@ -60,6 +60,7 @@ def _reasons(counts: dict[Outcome, int], total: int, files: int) -> tuple[str, .
         Outcome.BROKEN: ("is broken", "are broken"),
         Outcome.UNDECIDED: ("is undecided", "are undecided"),
         Outcome.NO_BASELINE: ("has no baseline", "have no baseline"),
+        Outcome.SKIPPED: ("is skipped", "are skipped"),
     }
     reasons = [
         f"{counts[outcome]} of {total} {plural if counts[outcome] != 1 else singular}"
@@ -71,6 +72,17 @@ def _reasons(counts: dict[Outcome, int], total: int, files: int) -> tuple[str, .
             f"{files} benchmark {'files' if files > 1 else 'file'} could not be imported"
         )
     if not counts[Outcome.SLOWER] and counts[Outcome.SAME] + counts[Outcome.FASTER]:
-        steady = counts[Outcome.SAME] + counts[Outcome.FASTER]
-        reasons.append(f"{'all' if steady == total else steady} of {total} are not slower")
+        reasons.append(_steady(counts[Outcome.SAME], counts[Outcome.FASTER], total))
     return tuple(reasons)
+
+
+def _steady(same: int, faster: int, total: int) -> str:
+    steady = same + faster
+    said = (
+        f"none of {total} is slower"
+        if steady == total
+        else f"{steady} of {total} {'is' if steady == 1 else 'are'} not slower"
+    )
+    if not faster:
+        return said
+    return f"{said}, {faster} {'is' if faster == 1 else 'are'} faster"

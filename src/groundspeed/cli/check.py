@@ -1,6 +1,7 @@
 """`groundspeed check`: options in, verdict out."""
 
 import contextlib
+import math
 import os
 import re
 import signal
@@ -31,6 +32,14 @@ _COLOURS: dict[str, dict[str, Any]] = {
     "strong": {"bold": True},
 }
 _FORMATS = ("text", "json")
+
+
+def _finite(
+    _context: click.Context, _option: click.Parameter, seconds: float | None
+) -> float | None:
+    if seconds is not None and not math.isfinite(seconds):
+        raise click.BadParameter(f"got {seconds}, needed a number of seconds")
+    return seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +115,7 @@ class Telling:
 @click.option(
     "--budget",
     "budget_s",
+    callback=_finite,
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="Stop after this long; rows not decided by then are undecided (exit 3).",
@@ -140,7 +150,7 @@ class Telling:
     help="The asv.conf.json, if not in this folder or above.",
 )
 @click.option("--pin/--no-pin", default=True, help="Keep the samples on one CPU (default).")
-@click.option("--seed", type=click.IntRange(min=0), help="Of every random choice.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of every random choice.")
 @click.option(
     "-o",
     "--output",
@@ -236,7 +246,12 @@ def _print_report(record: "CheckRecord", *, kept_as: str | None, verbose: bool) 
         return click.style(text, **_COLOURS[kind])
 
     style = colour if sys.stdout.isatty() and "NO_COLOR" not in os.environ else plain
-    click.echo(text_report(record, style=style, kept_as=kept_as, verbose=verbose), nl=False)
+    text = text_report(record, style=style, kept_as=kept_as, verbose=verbose)
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; the verdict and the other outputs stand.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives till exit
 
 
 def _write_outputs(record: "CheckRecord", outputs: tuple[Output, ...], *, verbose: bool) -> bool:

@@ -1,6 +1,7 @@
 """Entry point: runs a command, turns what went wrong into one message and an exit code."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -54,6 +55,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted; nothing was kept, and every process it started is ended")
         return INTERRUPTED
+    except Exception:  # noqa: BLE001 - Python itself would exit 1, which here means slower
+        traceback.print_exc()
+        _complain("this is a fault of groundspeed itself, not of your code; nothing was decided")
+        return GroundspeedError.exit_code
     return result if isinstance(result, int) else 0
 
 

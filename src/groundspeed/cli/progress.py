@@ -1,6 +1,7 @@
 """How far a check is: one line on a terminal, rewritten in place; silent everywhere else."""
 
-import shutil
+import contextlib
+import os
 import sys
 from typing import TextIO
 
@@ -9,6 +10,7 @@ from groundspeed.units import format_duration
 __all__ = ["TerminalProgress"]
 
 _CLEAR = "\r\x1b[2K"
+_COLUMNS = 80
 
 
 class TerminalProgress:
@@ -32,8 +34,14 @@ class TerminalProgress:
         self._write(_CLEAR)
 
     def _show(self, text: str) -> None:
-        width = shutil.get_terminal_size().columns - 1
-        self._write(_CLEAR + text[:width])
+        if self._shown:
+            self._write(_CLEAR + text[: self._columns() - 1])
+
+    def _columns(self) -> int:
+        # Of this very stream: standard output may be a file, and COLUMNS of another terminal.
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS
+        return _COLUMNS
 
     def _write(self, text: str) -> None:
         if self._shown:

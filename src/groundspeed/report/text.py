@@ -26,6 +26,8 @@ _LISTED = (
     (Outcome.UNDECIDED, "doubt"),
 )
 _MAX_LISTED = 40
+_MAX_NAMED = 8
+_WIDEST = 0.5
 _SHA_SHOWN = 8
 
 
@@ -51,7 +53,7 @@ def text_report(
         _failures(record, style, verbose=verbose),
         _warnings(record, style),
         _certainty(record),
-        _next_steps(record),
+        _next_steps(record, verbose=verbose),
         _circumstances(record, style, kept_as),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -77,17 +79,18 @@ def _commit(commit: Commit) -> str:
 
 def _changes(record: CheckRecord, style: Style, *, verbose: bool) -> str:
     listed = [*_LISTED, (Outcome.SAME, "quiet")] if verbose else _LISTED
-    kinds, cells, lines = [], [], []
+    kinds, cells, lines, unlisted = [], [], [], []
     for outcome, kind in listed:
         rows = sorted(record.with_outcome(outcome), key=_effect, reverse=True)
         shown = rows if verbose else rows[:_MAX_LISTED]
         cells += [(str(outcome), *_measured(row)) for row in shown]
         kinds += [kind] * len(shown)
         if len(rows) > len(shown):
-            lines.append(f"  ... and {len(rows) - len(shown)} more {outcome}; --verbose lists all")
+            hidden = len(rows) - len(shown)
+            unlisted.append(f"  and {hidden} more {outcome}; --verbose lists all")
     for kind, (outcome_cell, *rest) in zip(kinds, _aligned(cells), strict=True):
         lines.append(f"  {style(outcome_cell, kind)}  {'  '.join(rest)}".rstrip())
-    return "\n".join(lines)
+    return "\n".join([*lines, *unlisted])
 
 
 def _effect(comparison: Comparison) -> float:
@@ -98,7 +101,8 @@ def _effect(comparison: Comparison) -> float:
 def _measured(comparison: Comparison) -> tuple[str, ...]:
     label, count = comparison.row.label, len(comparison.pairs)
     if comparison.ratio is None or comparison.ratio_low is None or comparison.ratio_high is None:
-        return label, "?", "", f"{count} launch pairs are too few to say anything"
+        pairs = "1 pair" if count == 1 else f"{count} pairs"
+        return label, "too few launch pairs to tell", "", pairs
     base_s = _typical([pair.base_s for pair in comparison.pairs])
     interval = f"[{comparison.ratio_low:.3f} .. {comparison.ratio_high:.3f}]"
     times = f"{format_seconds(base_s)} -> {format_seconds(base_s * comparison.ratio)}"
@@ -121,13 +125,10 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 def _failures(record: CheckRecord, style: Style, *, verbose: bool) -> str:
     lines = []
-    for outcome, kind in (
-        (Outcome.BROKEN, "bad"),
-        (Outcome.NO_BASELINE, "doubt"),
-        (Outcome.SKIPPED, "quiet"),
-    ):
+    listed = [(Outcome.BROKEN, "bad"), (Outcome.NO_BASELINE, "doubt")]
+    for outcome, kind in [*listed, (Outcome.SKIPPED, "quiet")] if verbose else listed:
         for row in record.with_outcome(outcome):
-            lines.append(f"  {style(f'{outcome:<11}', kind)} {row.row.label}")
+            lines.append(f"  {style(f'{outcome:<11}', kind)}  {row.row.label}")
             lines += _explained(row.failures, verbose=verbose)
     if record.file_failures:
         lines.append(f"  {style('not imported', 'bad')}")
@@ -136,9 +137,14 @@ def _failures(record: CheckRecord, style: Style, *, verbose: bool) -> str:
 
 
 def _explained(failures: Sequence[Failure], *, verbose: bool) -> list[str]:
-    lines = []
+    sides: dict[tuple[str, str], list[Failure]] = {}
     for failure in failures:
-        lines.append(f"      on {failure.side}, {failure.stage}: {failure.message}")
+        sides.setdefault((failure.stage, failure.message), []).append(failure)
+    lines = []
+    for (stage, message), alike in sides.items():
+        failure = alike[-1]
+        where = f"on {failure.side}" if len(alike) == 1 else "on both sides"
+        lines.append(f"      {where}, {stage}: {message}")
         if verbose and failure.traceback:
             lines += [f"        {line}" for line in failure.traceback.rstrip().splitlines()]
         elif failure.traceback and (place := _last_place(failure.traceback)):
@@ -161,36 +167,58 @@ def _certainty(record: CheckRecord) -> str:
     judged = [c for c in record.comparisons if c.detectable is not None]
     if not judged:
         return ""
-    pairs = [len(c.pairs) for c in judged]
-    spread = f"{min(pairs)}" if min(pairs) == max(pairs) else f"{min(pairs)} to {max(pairs)}"
-    worst = max(judged, key=lambda c: c.detectable or 0.0)
-    typical = _typical([c.detectable or 0.0 for c in judged])
     return (
         f"How sure: with unchanged code at most {format_percent(settings.false_alarms)} of checks "
-        f"call anything slower. `same` means surely within {format_percent(settings.margin)}; "
-        f"changes below {format_percent(settings.min_effect)} are not reported.\n"
-        f"{spread} launch pairs a row; a slowdown of {format_percent(typical)} would have been "
-        f"seen 19 times in 20 on half of the rows, of {format_percent(worst.detectable or 0.0)} "
-        f"on the noisiest ({worst.row.label})."
+        "call anything slower.\n"
+        f"Changes below {format_percent(settings.min_effect)} are not reported; "
+        f"`same` means surely within {format_percent(settings.margin)}.\n"
+        f"Brackets hold the ratio's {format_percent(judged[0].confidence or 0.0)} interval.\n"
+        f"{_power(judged)}"
     )
 
 
-def _next_steps(record: CheckRecord) -> str:
+def _power(judged: Sequence[Comparison]) -> str:
+    """What slowdown these launch pairs would have shown."""
+    known = [(c.detectable or 0.0, c.row.label) for c in judged]
+    typical = format_percent(_typical([detectable for detectable, _ in known]))
+    seen = f"A slowdown of {typical} would be seen 19 times in 20"
+    if len(known) == 1:
+        return f"{seen}."
+    worst, label = max(known)
+    return f"{seen} on half of the rows;\none of {format_percent(worst)} on the noisiest, {label}."
+
+
+def _next_steps(record: CheckRecord, *, verbose: bool) -> str:
     steps: list[str] = []
     slower = record.with_outcome(Outcome.SLOWER)
     undecided = record.with_outcome(Outcome.UNDECIDED)
-    sides = " ".join(shlex.quote(n) for n in _sides(record))
     if slower:
-        worst = max(slower, key=_effect)
-        names = shlex.quote(worst.row.name)
-        steps.append(f"groundspeed check {sides} -b {names}".replace("check  ", "check "))
-        steps.append(f"git diff {record.base.sha[:_SHA_SHOWN]}{_diff_end(record)}")
-    if undecided and not slower:
-        names = " ".join(f"-b {shlex.quote(name)}" for name in _names(undecided))
-        steps.append(f"groundspeed check {sides} {names}".replace("check  ", "check "))
+        steps.append(_check_again(record, [max(slower, key=_effect)]))
+        steps.append(" ".join(["git diff", *_sides(record)]))
+    elif undecided and _out_of_looks(record, undecided):
+        wider = min(2 * record.settings.min_effect, _WIDEST)
+        steps.append(f"{_check_again(record, undecided)} --min-effect {wider * 100:.3g}%")
+        steps.append("or the same without --min-effect when the machine has less to do")
+    elif undecided:
+        steps.append(_check_again(record, undecided))
+        steps.append("with a longer --budget, or none")
     if record.with_outcome(Outcome.BROKEN) or record.file_failures:
-        steps.append("mend what is broken; --verbose shows whole tracebacks")
+        whole = "" if verbose else "; --verbose shows whole tracebacks"
+        steps.append(f"mend what is broken{whole}")
     return "\n".join(f"Next: {step}" if i == 0 else f"      {step}" for i, step in enumerate(steps))
+
+
+def _out_of_looks(record: CheckRecord, undecided: Sequence[Comparison]) -> bool:
+    """Whether the rows had every launch pair the rule allows, so that more time gives no more."""
+    return all(len(row.pairs) >= record.settings.looks[-1] for row in undecided)
+
+
+def _check_again(record: CheckRecord, rows: Sequence[Comparison]) -> str:
+    """The command that measures these rows again; the whole suite if they are too many to name."""
+    names = dict.fromkeys(row.row.name for row in rows)
+    named = names if len(names) <= _MAX_NAMED else record.settings.selection
+    selection = [f"-b {shlex.quote(name)}" for name in named]
+    return " ".join(["groundspeed check", *_sides(record), *selection])
 
 
 def _sides(record: CheckRecord) -> list[str]:
@@ -200,25 +228,19 @@ def _sides(record: CheckRecord) -> list[str]:
     return names
 
 
-def _diff_end(record: CheckRecord) -> str:
-    return "" if len(_sides(record)) == 1 else f" {record.candidate.sha[:_SHA_SHOWN]}"
-
-
-def _names(rows: Sequence[Comparison]) -> list[str]:
-    return list(dict.fromkeys(row.row.name for row in rows))[:3]
-
-
 def _circumstances(record: CheckRecord, style: Style, kept_as: str | None) -> str:
     machine, settings = record.machine, record.settings
-    cpu = f"CPU {', '.join(map(str, machine.measuring_cpus))} of " if machine.measuring_cpus else ""
+    chosen = ", ".join(map(str, machine.measuring_cpus))
+    pinned = f"pinned to CPU {chosen}" if chosen else "not pinned"
+    rows_word = "row" if len(record.comparisons) == 1 else "rows"
     counts = {o: len(record.with_outcome(o)) for o in Outcome}
     rows = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     total = f"{format_duration(record.duration_s)} in all"
     measuring = f"{format_duration(record.measuring_s)} of it in launch pairs"
     where = f"{settings.environment} ({settings.environment_reason}); {machine.python}"
     lines = [
-        f"{len(record.comparisons)} rows: {rows or 'none'}. {total}, {measuring}.",
-        f"{where}; {cpu}{machine.cpus} CPUs; seed {settings.seed}.",
+        f"{len(record.comparisons)} {rows_word}: {rows or 'none'}. {total}, {measuring}.",
+        f"{where}; {pinned} ({machine.cpus} CPUs); seed {settings.seed}.",
     ]
     if not machine.schedstat:
         lines.append("No run-queue delay to be read here: CPU time was judged; waits do not show.")

@@ -1,28 +1,51 @@
 """Records of checks: one JSON file each, written whole or not at all."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from groundspeed.errors import UsageError
-from groundspeed.model import CHECK_SCHEMA, CheckRecord
+from groundspeed.model import CHECK_SCHEMA, CheckRecord, Outcome
 
 __all__ = ["encode_record", "keep_record", "read_record", "record_schema", "write_atomically"]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDocument(CheckRecord):
+    """A check as it is written: the record, and for readers the rows' labels by outcome."""
+
+    slower: tuple[str, ...]
+    faster: tuple[str, ...]
+    same: tuple[str, ...]
+    undecided: tuple[str, ...]
+    broken: tuple[str, ...]
+    no_baseline: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
 def encode_record(record: CheckRecord) -> bytes:
-    """The record as indented JSON (UTF-8, one trailing newline)."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    """The record as indented JSON (UTF-8, one trailing newline), with the labels by outcome."""
+    values: dict[str, Any] = {
+        field.name: getattr(record, field.name) for field in dataclasses.fields(CheckRecord)
+    }
+    for outcome in Outcome:
+        rows = record.with_outcome(outcome)
+        values[outcome.name.lower()] = tuple(row.row.label for row in rows)
+    document = CheckDocument(**values)
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 def record_schema() -> bytes:
     """The JSON Schema of a record, made from the types that write it."""
-    return json.dumps(msgspec.json.schema(CheckRecord), indent=1, sort_keys=True).encode() + b"\n"
+    schema = msgspec.json.schema(CheckDocument)
+    return json.dumps(schema, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def keep_record(record: CheckRecord, folder: Path) -> Path:
@@ -51,12 +74,26 @@ def read_record(path: Path) -> CheckRecord:
         UsageError: If it is no record, or of a version this groundspeed does not know.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=CheckRecord)
-    except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(
-            f"{path}: not a check record ({error}); needed JSON of schema {CHECK_SCHEMA}, "
-            "as groundspeed check --output json:PATH writes it"
-        ) from error
+        content = path.read_bytes()
+        schema = msgspec.json.decode(content, type=_Versioned).schema
+        if schema == CHECK_SCHEMA:
+            return msgspec.json.decode(content, type=CheckRecord)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_a_record(path, str(error)) from error
+    raise _not_a_record(path, f"its schema is {schema!r}")
+
+
+class _Versioned(msgspec.Struct):
+    """The part that every version of a record shares."""
+
+    schema: str
+
+
+def _not_a_record(path: Path, got: str) -> UsageError:
+    return UsageError(
+        f"{path}: not a check record ({got}); needed JSON of schema {CHECK_SCHEMA}, "
+        "as groundspeed check --output json:PATH writes it"
+    )
 
 
 def write_atomically(path: Path, content: bytes) -> None:
