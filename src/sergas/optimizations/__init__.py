@@ -1,1 +1,6 @@
 """The four modules whose speed is tracked: pool, cache, parallel processor and query optimizer."""
+
+from sergas.optimizations.cache_manager import CacheManager
+from sergas.optimizations.query_optimizer import QueryOptimizer
+
+__all__ = ["CacheManager", "QueryOptimizer"]
