@@ -1,0 +1,57 @@
+import os
+import sys
+
+import pytest
+
+from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
+
+needs_affinity = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this system cannot pin a process to a CPU"
+)
+
+
+def test_nothing_is_pinned_when_that_is_not_wanted() -> None:
+    """--no-pin leaves every process where the system puts it."""
+    assert plan_cpus(pin=False) == CpuPlan()
+
+
+@needs_affinity
+def test_measuring_has_a_cpu_of_its_own() -> None:
+    """One allowed CPU measures, all the others start what comes next."""
+    allowed = os.sched_getaffinity(0)
+    plan = plan_cpus()
+    if len(allowed) < 2:
+        assert plan == CpuPlan()
+    else:
+        assert len(plan.measuring) == 1
+        assert not set(plan.measuring) & set(plan.starting)
+        assert {*plan.measuring, *plan.starting} == allowed
+
+
+@needs_affinity
+def test_a_single_cpu_leaves_no_choice() -> None:
+    """Confined to one CPU, the plan is empty instead of leaving nothing to start on."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert plan_cpus() == CpuPlan()
+        assert describe_machine(CpuPlan()).cpus == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_the_fingerprint_is_the_machines_and_not_the_moments() -> None:
+    """Two descriptions agree, whatever CPU was chosen."""
+    one, other = describe_machine(CpuPlan()), describe_machine(CpuPlan(measuring=(0,)))
+    assert one.fingerprint == other.fingerprint
+    assert len(one.fingerprint) == 12
+    assert other.measuring_cpus == (0,)
+
+
+def test_the_machine_is_described() -> None:
+    """Every field says something a reader can use."""
+    machine = describe_machine(CpuPlan())
+    assert machine.cpu
+    assert 1 <= machine.cpus <= (os.cpu_count() or 1)
+    assert machine.memory_bytes > 2**20
+    assert machine.python.endswith(".".join(map(str, sys.version_info[:3])))
