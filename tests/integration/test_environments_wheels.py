@@ -1,5 +1,6 @@
 """Wheels built by the real installer, without a network: the projects bring their own backend."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 
 from groundspeed.errors import BrokenError
 from groundspeed.measure.environments import Environments, Mode, Side, prepare
-from groundspeed.measure.environments.build import base_interpreter
+from groundspeed.measure.environments.build import Recipe, WheelRequest, base_interpreter, build
+from groundspeed.measure.environments.overlay import read_version
+from groundspeed.measure.environments.wheels import site_dirs
 from groundspeed.measure.repository import Repository
 from groundspeed.measure.suite import find_suite
 
@@ -263,6 +266,42 @@ def test_a_build_that_takes_too_long_is_ended(
     # A reader that still lived would let the pipe be opened for writing.
     with pytest.raises(OSError, match="No such device"):
         os.open(tmp_path / "pipe", os.O_WRONLY | os.O_NONBLOCK)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
+def test_uv_installs_where_it_is_on_the_path(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes before pip, and is told the environment's Python, the tree and what else."""
+    program = tmp_path / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/told"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    environments = toy.prepare("uv", "main")
+    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
+    trees = (environments.base.tree, environments.candidate.tree)
+    assert len(told) == 2
+    for call, tree in zip(told, trees, strict=True):
+        assert call.startswith("pip install --python ")
+        assert call.endswith(f"/bin/python --compile-bytecode {tree} gsbench")
+
+
+def test_without_uv_and_pip_the_environment_gets_its_own_pip(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where groundspeed's Python has no pip, Python's bundled one serves."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    toy.git("rm", "--quiet", "pyproject.toml")
+    repository = Repository(toy.root)
+    request = WheelRequest(
+        label="base", commit=repository.head(), version=read_version(toy.root), tree=toy.root
+    )
+    suite = find_suite(toy.root, repository)
+    recipe = Recipe(request=request, suite=suite, project_dir=toy.root)
+    build(recipe, tmp_path / "home", tmp_path / "log", lambda _: None)
+    (packages,) = site_dirs(tmp_path / "home")
+    assert (packages / "gsbench.py").is_file()
 
 
 _RUN = """

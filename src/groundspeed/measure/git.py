@@ -35,6 +35,9 @@ _LOCATION_VARIABLES = frozenset(
     }
 )
 
+# What git says in a partial clone, whose files come when they are asked for: not from us.
+_MISSING_OBJECT = ("unable to read", "invalid object", "promisor", "not allowed")
+
 _SETTINGS = (
     "-c",
     f"core.hooksPath={os.devnull}",
@@ -137,6 +140,7 @@ def _failure(folder: Path, arguments: tuple[str, ...], code: int, complaint: str
     message = f"git {arguments[0]} failed in {folder} (exit {code}): {last}"
     if "No space left" in complaint or "quota exceeded" in complaint:
         return f"{message}\nfree some space, or set {CACHE_VARIABLE} to a folder on a larger disk"
-    if "not allowed" in complaint or "promisor" in complaint:
-        return f"{message}\nthis clone does not hold every object; run: git fetch --refetch"
+    if any(sign in complaint for sign in _MISSING_OBJECT):
+        remedy = "git fetch --refetch --no-filter"
+        return f"{message}\nthis clone does not hold every file; in your repository run: {remedy}"
     return message

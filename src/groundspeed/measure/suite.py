@@ -24,7 +24,7 @@ CONFIG_NAMES = ("asv.conf.json", "asv.conf.jsonc")
 
 _MATRIX_KINDS = frozenset({"req", "env", "env_nobuild"})
 _LONGEST_S = 7 * 24 * 3600.0
-_CONDA = frozenset({"conda", "mamba", "rattler"})
+_CONDA = ("conda", "mamba", "rattler")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,7 @@ class _Reader:
 
     def _text(self, key: str, default: str) -> str:
         value = self.settings.get(key, default)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _is_plain(value):
             raise self._wrong(key, "a text")
         return value
 
@@ -252,6 +252,8 @@ class _Reader:
         part = matrix.get(kind, {})
         if not isinstance(part, dict):
             raise self._wrong("matrix", f"an object whose {kind!r} is an object")
+        if not all(name and "=" not in name and _is_plain(f"{name}{part[name]}") for name in part):
+            raise self._wrong("matrix", f"an object whose {kind!r} has plain names and values")
         return part
 
     def _requirements(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -284,6 +286,11 @@ class _Reader:
         if isinstance(pythons, list) and pythons and running not in pythons:
             listed = ", ".join(map(str, pythons))
             yield f"pythons lists {listed}; the Python that runs groundspeed measures: {running}"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether the system takes `text` as a name or a value: no NUL, no half of a character."""
+    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text)
 
 
 def _first(value: Any) -> str | None:

@@ -396,6 +396,23 @@ def test_export_from_a_shallow_clone(toy: "GitProject", tmp_path: Path, git_sett
     assert files_of(tmp_path / "tree")["later.txt"] == b"later"
 
 
+def test_a_partial_clone_that_lacks_files_is_broken(toy: "GitProject", tmp_path: Path) -> None:
+    """Files that were never fetched are not fetched now; the command in the error fetches them."""
+    first = toy.git("rev-parse", "HEAD")
+    toy.commit({"src/toy/__init__.py": "SIDE = 'second'\n"})
+    toy.git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    toy.git("clone", "--quiet", "--filter=blob:none", toy.root.as_uri(), str(clone))
+    repository = Repository(clone)
+    repository.export(repository.head(), tmp_path / "present")
+    with pytest.raises(BrokenError) as caught:
+        repository.export(repository.resolve(first), tmp_path / "absent")
+    remedy = str(caught.value).partition("run: git ")[2]
+    toy.git("-C", str(clone), *remedy.split())
+    repository.export(repository.resolve(first), tmp_path / "whole")
+    assert files_of(tmp_path / "whole")["src/toy/__init__.py"] == b"SIDE = 'first'\n"
+
+
 def test_no_hook_runs(
     toy: "GitProject", tmp_path: Path, git_settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

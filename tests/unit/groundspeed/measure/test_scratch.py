@@ -170,6 +170,12 @@ def test_lock_never_has_two_holders(tmp_path: Path) -> None:
     assert counter.read_text(encoding="utf-8") == "100"
 
 
+def test_a_lock_in_a_missing_folder_fails_and_holds_nothing(tmp_path: Path) -> None:
+    """Where the lock file cannot be made, the error is the system's own."""
+    with pytest.raises(FileNotFoundError):
+        FileLock.acquire(tmp_path / "missing" / "lock", wait=False)
+
+
 def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     """Removing a tree twice is as good as once."""
     remove_tree(tmp_path / "never")

@@ -144,6 +144,11 @@ def test_a_file_that_is_no_text_is_refused(toy: "GitProject") -> None:
         ("results_dir", 1),
         ("repo_subdir", "missing"),
         ("repo_subdir", ".."),
+        ("repo_subdir", "a\0b"),
+        ("benchmark_dir", "\ud800"),
+        ("matrix", {"env": {"A=B": "1"}}),
+        ("matrix", {"env": {"A": "\0"}}),
+        ("matrix", {"req": {"": "1"}}),
         ("matrix", ["numpy"]),
         ("matrix", {"req": ["numpy"]}),
         ("default_benchmark_timeout", "60"),
@@ -293,6 +298,9 @@ _KEYS = (
     "install_timeout",
     "conda_environment_file",
     "html_dir",
+    "benchmark_dir",
+    "repo",
+    "repo_subdir",
 )
 
 
