@@ -251,7 +251,9 @@ def _print_report(record: "CheckRecord", *, kept_as: str | None, verbose: bool) 
         click.echo(text, nl=False)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; the verdict and the other outputs stand.
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives till exit
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 def _write_outputs(record: "CheckRecord", outputs: tuple[Output, ...], *, verbose: bool) -> bool:

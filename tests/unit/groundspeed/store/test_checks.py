@@ -31,6 +31,7 @@ from groundspeed.store.checks import (
 )
 
 DOCS = Path(__file__).parents[4] / "docs" / "reference"
+GOLDEN = Path(__file__).parents[3] / "golden"
 
 # Runs with files limited to 4 kB: what a full disk does, a write that ends in the middle.
 WRITE_UNDER_A_LIMIT = """
@@ -95,6 +96,12 @@ def test_a_record_is_read_back_as_it_was_kept(record: CheckRecord, tmp_path: Pat
     path = keep_record(record, tmp_path / "results" / "checks")
     assert path.name == "20260301T120000Z-aaaaaaaa-bbbbbbbb.json"
     assert read_record(path) == record
+
+
+def test_records_of_the_first_schema_are_read_for_ever() -> None:
+    """A record as the first version wrote it is read, and written again to the byte."""
+    path = GOLDEN / "check_1.json"
+    assert encode_record(read_record(path)) == path.read_bytes()
 
 
 def test_names_that_collide_get_a_number(record: CheckRecord, tmp_path: Path) -> None:
