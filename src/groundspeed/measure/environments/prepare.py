@@ -63,55 +63,57 @@ def prepare(  # noqa: PLR0913 - the whole of a request, each part by name
         BrokenError: If a version cannot be checked out or built.
     """
     trees = _copy(repository, base, candidate, scratch, say)
-    benchmark_dir = trees.benchmarks / _inside(repository, suite.benchmark_dir)
-    if not benchmark_dir.is_dir():
-        raise UsageError(
-            f"{suite.benchmark_dir} holds no file that git knows of or could add; "
-            "add benchmarks, or take the folder out of .gitignore"
-        )
+    benchmark_dir = _benchmark_dir(trees.benchmarks, repository, suite)
     subdir = _inside(repository, suite.project_dir)
     versions = (
         _read("base", trees.base / subdir, subdir),
         _read("candidate", trees.candidate / subdir, subdir),
     )
     assessment = assess(*versions, requirements=suite.requirements, generated_in=suite.project_dir)
-    hidden = _hidden(suite.project_dir, versions)
-    if _by_overlay(mode, assessment):
-        for version in versions:
-            with explained(scratch):
-                bring_generated_files(version, suite.project_dir)
-        return Environments(
-            kind="overlay",
-            reason=_overlay_reason(mode, assessment),
-            interpreter=Path(sys.executable),
-            isolated=False,
-            base=Side(tree=trees.base, import_paths=versions[0].import_paths),
-            candidate=Side(tree=trees.candidate, import_paths=versions[1].import_paths),
-            benchmark_dir=benchmark_dir,
-            hidden_paths=hidden,
-            variables=suite.environment,
+    overlay = _by_overlay(mode, assessment)
+    if overlay:
+        sides = _source_sides(trees, versions, suite)
+    else:
+        requests = (
+            WheelRequest(label="base", commit=base, version=versions[0], tree=trees.base),
+            WheelRequest(
+                label="candidate", commit=candidate, version=versions[1], tree=trees.candidate
+            ),
         )
-    requests = (
-        WheelRequest(label="base", commit=base, version=versions[0], tree=trees.base),
-        WheelRequest(
-            label="candidate", commit=candidate, version=versions[1], tree=trees.candidate
-        ),
-    )
-    sides = [
-        wheel_side(request, suite=suite, subdir=subdir, cache=cache, say=say)
-        for request in requests
-    ]
+        sides = [wheel_side(r, suite=suite, subdir=subdir, cache=cache, say=say) for r in requests]
     return Environments(
-        kind="wheel",
-        reason="asked for" if mode == "wheel" else _told(assessment),
-        interpreter=base_interpreter(),
-        isolated=True,
+        kind="overlay" if overlay else "wheel",
+        reason=_reason(mode, assessment),
+        interpreter=Path(sys.executable) if overlay else base_interpreter(),
+        isolated=not overlay,
         base=sides[0],
         candidate=sides[1],
         benchmark_dir=benchmark_dir,
-        hidden_paths=hidden,
+        hidden_paths=_hidden(suite.project_dir, versions),
         variables=suite.environment,
     )
+
+
+def _benchmark_dir(tree: Path, repository: Repository, suite: SuiteConfig) -> Path:
+    folder = tree / _inside(repository, suite.benchmark_dir)
+    if not folder.is_dir():
+        raise UsageError(
+            f"{suite.benchmark_dir} holds no file that git knows of or could add; "
+            "add benchmarks, or take the folder out of .gitignore"
+        )
+    return folder
+
+
+def _source_sides(
+    trees: _Trees, versions: tuple[Version, Version], suite: SuiteConfig
+) -> list[Side]:
+    for version in versions:
+        with explained(version.project.folder):
+            bring_generated_files(version, suite.project_dir)
+    return [
+        Side(tree=tree, import_paths=version.import_paths)
+        for tree, version in zip((trees.base, trees.candidate), versions, strict=True)
+    ]
 
 
 def _copy(
@@ -170,10 +172,11 @@ def _by_overlay(mode: Mode, assessment: Assessment) -> bool:
     return mode == "overlay"
 
 
-def _overlay_reason(mode: Mode, assessment: Assessment) -> str:
+def _reason(mode: Mode, assessment: Assessment) -> str:
+    told = _told(assessment)
     if mode == "auto":
-        return _PURE
-    return f"asked for, although {_told(assessment)}" if assessment.doubts else "asked for"
+        return told or _PURE
+    return f"asked for, although {told}" if mode == "overlay" and told else "asked for"
 
 
 def _told(assessment: Assessment) -> str:
