@@ -80,6 +80,7 @@ class Session:
     progress: Progress
     _contexts: dict[Row, RowContext] = field(default_factory=dict, init=False)
     _calibrations: dict[Row, Calibration] = field(default_factory=dict, init=False)
+    _phases: dict[Row, int] = field(default_factory=dict, init=False)
     _ended: dict[Row, Comparison] = field(default_factory=dict, init=False)
     _warnings: list[str] = field(default_factory=list, init=False)
     _open_pairs: list[LaunchPair] = field(default_factory=list, init=False)
@@ -228,12 +229,18 @@ class Session:
                     self._contexts[row],
                     self._calibrations[row],
                     number=ledger.pairs_done,
+                    first=self._first_side(row, ledger.pairs_done),
                     chance=self.chance,
                 )
             except RowFailedError as error:
                 ledger.drop(row)
                 self._end(row, [error.failure], broken=True)
         return summaries
+
+    def _first_side(self, row: Row, number: int) -> Side:
+        """Drawn for the first launch pair of a row; from then on they alternate."""
+        phase = self._phases.setdefault(row, self.chance.randrange(2))
+        return SIDES[(phase + number) % 2]
 
     def _tell(self, ledger: Ledger, rows: int, elapsed_s: float) -> None:
         still_open = len(ledger.open_rows)

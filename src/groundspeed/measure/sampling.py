@@ -69,22 +69,31 @@ def calibrate(pair: LaunchPair, context: RowContext) -> Trial:
     Base finds the loop count; the candidate runs one sample of it, so that a row that cannot run is
     known before any launch pair counts on it.
     """
+    try:
+        with pair.row(
+            context.sides, timeout_s=context.timeout_s, caches=context.caches
+        ) as processes:
+            return _try_sides(processes)
+    except RowFailedError as error:  # a twin that is gone, so that not even a process could start
+        return Trial(calibration=None, skipped=frozenset(), failures=(error.failure,))
+
+
+def _try_sides(processes: Mapping[Side, RowProcess]) -> Trial:
     skipped: set[Side] = set()
     failures: list[Failure] = []
     calibration: Calibration | None = None
-    with pair.row(context.sides, timeout_s=context.timeout_s, caches=context.caches) as processes:
-        for side in SIDES:
-            try:
-                if processes[side].answer("setup")["skipped"]:
-                    skipped.add(side)
-                elif side == "base" or calibration is None:
-                    answer = _calibrate_side(processes[side])
-                    calibration = _calibration(answer) if side == "base" else None
-                else:
-                    processes[side].ask("calibration", op="impose", renew=calibration.renew)
-                    processes[side].ask("sampling", op="sample", loops=calibration.loops, count=1)
-            except RowFailedError as error:
-                failures.append(error.failure)
+    for side in SIDES:
+        try:
+            if processes[side].answer("setup")["skipped"]:
+                skipped.add(side)
+            elif side == "base" or calibration is None:
+                answer = _calibrate_side(processes[side])
+                calibration = _calibration(answer) if side == "base" else None
+            else:
+                processes[side].ask("calibration", op="impose", renew=calibration.renew)
+                processes[side].ask("sampling", op="sample", loops=calibration.loops, count=1)
+        except RowFailedError as error:
+            failures.append(error.failure)
     return Trial(calibration=calibration, skipped=frozenset(skipped), failures=tuple(failures))
 
 
@@ -118,21 +127,32 @@ def measure(
     calibration: Calibration,
     *,
     number: int,
+    first: Side,
     chance: random.Random,
 ) -> PairSummary:
     """Measure the row once in this launch pair.
+
+    Args:
+        pair: The twins, imported.
+        context: The row.
+        calibration: What was found on base.
+        number: Of this launch pair.
+        first: The side that is forked, set up and warmed first. The second finds a warmer machine,
+            so the caller lets them alternate from pair to pair.
+        chance: Draws the order of turns.
 
     Raises:
         RowFailedError: If either side fails; nothing of the pair is kept.
     """
     plan, loops = calibration.plan, calibration.loops
-    with pair.row(context.sides, timeout_s=context.timeout_s, caches=context.caches) as processes:
+    sides = {side: context.sides[side] for side in sorted(SIDES, key=first.__ne__)}
+    with pair.row(sides, timeout_s=context.timeout_s, caches=context.caches) as processes:
         for process in processes.values():
             process.answer("setup")
         for process in processes.values():
             process.ask("setup", op="impose", renew=calibration.renew)
-        for process in processes.values():
-            if plan.warm_up:
+        if plan.warm_up:
+            for process in processes.values():
                 process.ask("sampling", op="sample", loops=loops, count=plan.warm_up)
         taken: dict[Side, list[Sequence[int]]] = {side: [] for side in SIDES}
         for turn in turns(plan, chance):
@@ -146,11 +166,12 @@ def measure(
 
 
 def turns(plan: SamplePlan, chance: random.Random) -> list[Side]:
-    """The order of base and candidate, drawn anew for each block."""
-    order: list[Side] = []
-    for _ in range(plan.blocks):
-        order += SIDES if chance.random() < 0.5 else SIDES[::-1]  # noqa: PLR2004 - a fair coin
-    return order
+    """The order of base and candidate: each comes first in half of the blocks, drawn which."""
+    firsts = [block % 2 for block in range(plan.blocks)]
+    if plan.blocks % 2:
+        firsts[-1] = chance.randrange(2)
+    chance.shuffle(firsts)
+    return [side for first in firsts for side in (SIDES[::-1] if first else SIDES)]
 
 
 def _summarise(
