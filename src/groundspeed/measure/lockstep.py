@@ -284,7 +284,11 @@ class RowProcess:
             "folder": os.fspath(folder),
         }
         with theirs:
-            self.pid = twin.fork(request, theirs.fileno())
+            try:
+                self.pid = twin.fork(request, theirs.fileno())
+            except RowFailedError:
+                ours.close()
+                raise
         self._alive = True
 
     def answer(self, stage: str) -> dict[str, Any]:
