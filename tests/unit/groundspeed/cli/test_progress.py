@@ -18,6 +18,7 @@ import pty
 import termios
 
 CLEAR = "\r\x1b[2K"
+END = "<end>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,13 @@ class Terminal:
     screen: int
 
     def shown(self) -> str:
-        """All that was written so far."""
-        return os.read(self.screen, 65536).decode("utf-8")
+        """All that was written since the last time; the kernel passes it on bit by bit."""
+        self.stream.write(END)
+        self.stream.flush()
+        seen = ""
+        while not seen.endswith(END):
+            seen += os.read(self.screen, 65536).decode("ascii")
+        return seen.removesuffix(END)
 
     def resize(self, columns: int) -> None:
         """Give the terminal a width."""
