@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types imports unit format lock clean .venv
+.PHONY: help check test lint types imports unit format docs lock clean .venv
 
 help: ## Show what there is
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ unit: .venv
 format: .venv ## Format the code and mend what can be mended by machine
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: .venv ## Build the documentation into docs/_build (first: .venv/bin/python -m pip install -e '.[docs]')
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going docs docs/_build
 
 lock: ## Write requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
