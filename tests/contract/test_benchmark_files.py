@@ -1,4 +1,4 @@
-"""What the asv benchmarks of the cache and the query optimizer must be."""
+"""What the asv benchmarks of the four optimization modules must be."""
 
 import importlib.util
 import inspect
@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["cache_manager", "query_optimizer"]
+NAMES = ["cache_manager", "connection_pool", "parallel_processor", "query_optimizer"]
 
 
 def loaded(name: str) -> ModuleType:
@@ -59,9 +59,9 @@ def test_benchmark_runs_twice(kind: type, method: str, values: tuple[object, ...
 
 
 def test_there_are_enough_timed_rows() -> None:
-    """The two modules give the gate a suite to learn from."""
+    """The four modules give the gate a suite to learn from."""
     timed = [row for module in MODULES for row in rows(module) if row[1].startswith("time_")]
-    assert len(timed) >= 17
+    assert len(timed) >= 35
 
 
 @pytest.mark.parametrize("name", NAMES)
