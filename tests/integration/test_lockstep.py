@@ -502,3 +502,14 @@ def test_a_launch_pair_leaves_no_files(start: Start) -> None:
     assert any(running.launcher.folder.iterdir())
     running.pair.close()
     assert not any(running.launcher.folder.iterdir())
+
+
+def test_a_system_without_fork_is_told_what_to_do(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where twins cannot be, the message names the ways out and nothing is started."""
+    launcher = start({"good.py": GOOD})
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(BrokenError, match="WSL"):
+        launcher.start()
+    assert not launcher.folder.exists()

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -124,7 +125,16 @@ class Launcher:
     _count: int = field(default=0, init=False)
 
     def start(self) -> "LaunchPair":
-        """Start one launch pair; returns at once, while it starts and imports."""
+        """Start one launch pair; returns at once, while it starts and imports.
+
+        Raises:
+            BrokenError: If this system cannot fork, or the interpreter cannot be started.
+        """
+        if not hasattr(os, "fork"):
+            raise BrokenError(
+                f"{sys.platform}: launch twins need fork, which this system does not have; run the "
+                "check on Linux or macOS, or in WSL or a container"
+            )
         self._count += 1
         folder = self.folder / f"pair{self._count:04d}"
         folder.mkdir(parents=True)
