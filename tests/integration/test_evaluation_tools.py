@@ -162,6 +162,7 @@ except EvaluationError as error:
 LEAVES_A_WORKER_BEHIND = """
 import os, sys, time
 if os.fork() == 0:
+    os.setsid()
     while time.process_time() < 0.3: pass
     os.write(1, b"%f" % time.process_time())
 os._exit(3)
@@ -170,7 +171,7 @@ LEAVES_A_SLEEPER_BEHIND = """
 import os, signal
 child = os.fork()
 if child == 0:
-    os.setpgid(0, 0)
+    os.setsid()
     os.close(1), os.close(2)
     signal.pause()
 print(child, flush=True)

@@ -40,7 +40,7 @@ __all__ = ["main", "order_of_tools", "turns_left"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make an evaluation, or go on with one, and print its tables; returns the exit code."""
     options = _parser().parse_args(arguments)
-    if not hasattr(os, "getsid"):
+    if not hasattr(os, "fork"):
         print(f"against_asv: needs Linux or macOS, not {sys.platform}", file=sys.stderr)
         return 2
     try:

@@ -20,6 +20,7 @@ _STAT = Path("/proc/stat")
 # user nice system irq softirq steal; guest time is part of user already.
 _TAKEN = (0, 1, 2, 5, 6, 7)
 _GRACE_S = 1.0
+_LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ def run_timed(
         EvaluationError: If it takes longer than `timeout_s`. Nothing it started stays, either way.
     """
     adopted = adopt_orphans()
+    others = set(psutil.Process().children(recursive=True))
     ticks, own_s = _ticks_now(), _children_cpu_s()
     start_s = time.perf_counter()
     with subprocess.Popen(
@@ -81,7 +83,7 @@ def run_timed(
             ) from error
         finally:
             wall_s = time.perf_counter() - start_s
-            _end_session(process.pid)
+            _end_all_but(others)
     cpu_s = _children_cpu_s() - own_s if adopted else None
     return Finished(
         exit_code=process.returncode,
@@ -92,21 +94,20 @@ def run_timed(
     )
 
 
-def _end_session(session: int) -> None:
-    """Wait for what a program left behind, and end what does not end by itself."""
-    left = [child for child in psutil.Process().children(recursive=True) if _is_of(child, session)]
-    _, running = psutil.wait_procs(left, timeout=_GRACE_S)
-    for process in running:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(running, timeout=_GRACE_S)
+def _end_all_but(others: set[psutil.Process]) -> None:
+    """Wait for what a program left behind, and end what does not end by itself.
 
-
-def _is_of(process: psutil.Process, session: int) -> bool:
-    try:
-        return os.getsid(process.pid) == session
-    except ProcessLookupError:
-        return False
+    It may have sessions of its own, so what counts is who is a descendant and was none before.
+    """
+    # The end of one process can hand its own children on to us, hence more than one look.
+    for _ in range(_LOOKS):
+        left = [p for p in psutil.Process().children(recursive=True) if p not in others]
+        if not left:
+            return
+        _, running = psutil.wait_procs(left, timeout=_GRACE_S)
+        for process in running:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _children_cpu_s() -> float:
