@@ -277,6 +277,34 @@ def test_interrupted_waiter_leaves_no_trace(
         assert (stats.waiting, stats.idle, stats.lent) == (0, 1, 0)
 
 
+@pytest.mark.parametrize("is_broken", [False, True], ids=["connection", "place"])
+def test_interrupt_after_the_grant_passes_it_on(database: Database, *, is_broken: bool) -> None:
+    """Ctrl-C that comes when the waiter has been served, but not woken yet, loses nothing."""
+    trap: list[sqlite3.Connection] = []
+
+    class TrappedClock(FakeClock):
+        """Gives the loan back when the queued caller looks at the time, then interrupts it."""
+
+        # typing.override came with Python 3.12.
+        def monotonic_s(self) -> float:  # type: ignore[explicit-override]
+            if trap and pool.get_stats().waiting:
+                pool.putconn(trap.pop())
+                raise KeyboardInterrupt
+            return super().monotonic_s()
+
+    pool = ConnectionPool(database.connect, min_size=0, max_size=1, clock=TrappedClock())
+    with pool:
+        loan = pool.getconn()
+        if is_broken:
+            loan.close()
+        trap.append(loan)
+        with pytest.raises(KeyboardInterrupt):
+            pool.getconn()
+        stats = pool.get_stats()
+        assert (stats.waiting, stats.lent, stats.opening) == (0, 0, 0)
+        assert stats.size == stats.idle == (0 if is_broken else 1)
+
+
 def test_many_threads_share_few_connections(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
