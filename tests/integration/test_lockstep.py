@@ -1,6 +1,8 @@
 import os
+import pickle
 import random
 import select
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -513,3 +515,28 @@ def test_a_system_without_fork_is_told_what_to_do(
     with pytest.raises(BrokenError, match="WSL"):
         launcher.start()
     assert not launcher.folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
+def test_a_launch_pair_leaves_nobody_to_reap(start: Start) -> None:
+    """What it started is reaped too, for process 1 of a container may not do so."""
+    script = (
+        "import ctypes, os, pickle, sys\n"
+        "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"  # whoever is left falls to this process
+        "launcher = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        "early = launcher.start(); early.close()\n"
+        "pair = launcher.start(); described = pair.descriptions()\n"
+        "rows = {s: next(iter(d.rows.values())) for s, d in described.items()}\n"
+        "caches = dict.fromkeys(rows)\n"
+        "with pair.row(rows, timeout_s=30, caches=caches) as processes:\n"
+        "    [p.answer('setup') for p in processes.values()]\n"
+        "pair.close()\n"
+        "try:\n"
+        "    print(os.waitpid(-1, os.WNOHANG))\n"
+        "except ChildProcessError:\n"
+        "    print('nobody')\n"
+    )
+    launcher = start({"good.py": GOOD})
+    arguments = [sys.executable, "-c", script, pickle.dumps(launcher).hex()]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("nobody\n", "")

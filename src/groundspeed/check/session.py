@@ -111,8 +111,8 @@ class Session:
 
     # Launch pairs and their rows
 
-    def _start(self) -> LaunchPair:
-        pair = self.launcher.start()
+    def _start(self, *, describe: bool = False) -> LaunchPair:
+        pair = self.launcher.start(describe=describe)
         self._open_pairs.append(pair)
         return pair
 
@@ -126,7 +126,7 @@ class Session:
 
     def _first_pair(self) -> tuple[LaunchPair, dict[Side, SideDescription]]:
         self.progress.say("importing the benchmarks on both sides")
-        pair = self._start()
+        pair = self._start(describe=True)
         descriptions = pair.descriptions()
         self._check_origin(descriptions)
         if any(d.threads for d in descriptions.values()):

@@ -40,6 +40,8 @@ SIDES: tuple[Side, Side] = ("base", "candidate")
 
 _IMPORT_TIMEOUT_S = 600.0
 _END_TIMEOUT_S = 5.0
+_END_ATTEMPTS = 50
+_END_ATTEMPT_S = 0.1
 _PADDING_BLOCKS = 20
 _PADDING_BLOCK_BYTES = 200_000
 _ENVIRONMENT_PADDING_BYTES = 4096
@@ -124,8 +126,12 @@ class Launcher:
     import_in_row: bool = False
     _count: int = field(default=0, init=False)
 
-    def start(self) -> "LaunchPair":
+    def start(self, *, describe: bool = True) -> "LaunchPair":
         """Start one launch pair; returns at once, while it starts and imports.
+
+        Args:
+            describe: Let both sides say what they found. The first launch pair of a check does;
+                the others are spared the work.
 
         Raises:
             BrokenError: If this system cannot fork, or the interpreter cannot be started.
@@ -141,16 +147,19 @@ class Launcher:
         pairs = {side: socket.socketpair() for side in SIDES}
         theirs = {side: pair[1].fileno() for side, pair in pairs.items()}
         try:
-            process = self._spawn(theirs, folder)
+            process = self._spawn(theirs, folder, describe=describe)
         finally:
             for _, end in pairs.values():
                 end.close()
         twins = {
             side: _Twin(side, worker.Channel(pair[0]), self.trees) for side, pair in pairs.items()
         }
-        return LaunchPair(process, twins, folder, described=not self.import_in_row)
+        described = describe and not self.import_in_row
+        return LaunchPair(process, twins, folder, described=described)
 
-    def _spawn(self, descriptors: Mapping[Side, int], folder: Path) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, descriptors: Mapping[Side, int], folder: Path, *, describe: bool
+    ) -> subprocess.Popen[bytes]:
         configuration = {
             "descriptors": descriptors,
             "sides": self.sides,
@@ -159,6 +168,7 @@ class Launcher:
             "measuring_cpus": self.cpus.measuring,
             "starting_cpus": self.cpus.starting,
             "import_in_row": self.import_in_row,
+            "describe": describe,
             "padding": [
                 self.chance.randrange(16, _PADDING_BLOCK_BYTES) for _ in range(_PADDING_BLOCKS)
             ],
@@ -263,12 +273,16 @@ class LaunchPair:
 
     def close(self) -> None:
         """End everything this pair started, and wait for it."""
-        # What a benchmark left behind is found below the interpreter, so that goes last; a twin it
-        # forks just now ends with it.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
+        # The interpreter goes last: below it is found what a benchmark left behind, and it reaps
+        # that. One that has not forked yet ends at once.
+        for _ in range(_END_ATTEMPTS):
+            for process in _descendants(self._process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_ATTEMPT_S)
+                break
         self._process.kill()
         self._process.wait()
         for twin in self._twins.values():
@@ -415,6 +429,20 @@ class _Twin:
 
     def close(self) -> None:
         self._channel.end.close()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below `pid`, wherever they went; the kernel's own lists where it keeps them."""
+    if not Path(f"/proc/{pid}/task/{pid}/children").exists():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return []
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for child in map(int, children.read_text("ascii").split()):
+                found += [child, *_descendants(child)]
+    return found
 
 
 def _side_description(twin: "_Twin", answer: dict[str, Any]) -> SideDescription:

@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -123,8 +124,12 @@ def _is_ours(file: str) -> bool:
     return file in {__file__, importlib.__file__} or file.startswith("<frozen importlib")
 
 
-def load_asv_runner(folder: str) -> None:
-    """Make the asv_runner of `folder` importable without putting the folder on sys.path."""
+def load_asv_runner(folder: str, *, time_only: bool) -> None:
+    """Make the asv_runner of `folder` importable without putting the folder on sys.path.
+
+    With `time_only` it is spared what other kinds of benchmarks need: a look through the metadata
+    of every installed package, and pympler, which imports numpy. That is most of its start-up.
+    """
     spec = importlib.util.spec_from_file_location(
         "asv_runner",
         os.path.join(folder, "__init__.py"),  # noqa: PTH118 - pathlib costs start-up in each launch
@@ -135,8 +140,21 @@ def load_asv_runner(folder: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["asv_runner"] = module
     spec.loader.exec_module(module)
-    for name in ("_aux", "discovery", "benchmarks.mark"):
-        importlib.import_module(f"asv_runner.{name}")
+    with _without_other_kinds() if time_only else contextlib.nullcontext():
+        for name in ("_aux", "discovery", "benchmarks.mark"):
+            importlib.import_module(f"asv_runner.{name}")
+
+
+@contextlib.contextmanager
+def _without_other_kinds() -> Iterator[None]:
+    find_installed = importlib.metadata.distributions
+    importlib.metadata.distributions = lambda: iter(())  # type: ignore[assignment] # as patched
+    sys.modules["pympler"] = None  # type: ignore[assignment] # the import system's own "absent"
+    try:
+        yield
+    finally:
+        importlib.metadata.distributions = find_installed
+        del sys.modules["pympler"]
 
 
 class Suite:
@@ -447,12 +465,11 @@ class Twin:
 
     def serve(self) -> None:
         """Describe this side, then fork rows and report how they ended until told to stop."""
-        suite = None
-        if not self._configuration["import_in_row"]:
-            suite = self._load()
-            self._channel.send(suite.describe(self._side, self._configuration["benchmark_dir"]))
-        else:
-            self._channel.send({})
+        suite = None if self._configuration["import_in_row"] else self._load()
+        description: dict[str, Any] = {}
+        if suite is not None and self._configuration["describe"]:
+            description = suite.describe(self._side, self._configuration["benchmark_dir"])
+        self._channel.send(description)
         gc.collect()
         while (request := self._channel.receive()) is not None:
             if request["op"] == "status":
@@ -501,13 +518,12 @@ def launch(configuration: dict[str, Any]) -> None:
     die_with_parent()
     keep_orphans()
     run_on(configuration["starting_cpus"])
-    load_asv_runner(configuration["asv_runner"])
+    load_asv_runner(configuration["asv_runner"], time_only=not configuration["describe"])
     padding = [bytearray(size) for size in configuration["padding"]]
     ends = {side: socket.socket(fileno=fd) for side, fd in configuration["descriptors"].items()}
     silence()
     gc.collect()
     gc.freeze()
-    twins = []
     for side in ("base", "candidate"):
         process = os.fork()
         if process == 0:
@@ -518,11 +534,13 @@ def launch(configuration: dict[str, Any]) -> None:
                 Twin(Channel(ends[side]), configuration, side).serve()
             finally:
                 os._exit(0)
-        twins.append(process)
     for end in ends.values():
         end.close()
-    for process in twins:
-        os.waitpid(process, 0)
+    # From here on whoever ends this pair ends its processes; this one stays to reap them all.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
     del padding
 
 

@@ -139,14 +139,16 @@ def test_the_worker_needs_the_standard_library_alone() -> None:
     assert imported <= sys.stdlib_module_names
 
 
-def test_asv_runner_is_loaded_without_its_neighbours() -> None:
+@pytest.mark.parametrize("time_only", [True, False])
+def test_asv_runner_is_loaded_without_its_neighbours(time_only: bool) -> None:
     """The one folder it is in is no place to import the rest of site-packages from."""
     spec = importlib.util.find_spec("asv_runner")
     assert spec is not None
     assert spec.origin is not None
     script = (
         f"import runpy, sys; worker = runpy.run_path({worker.__file__!r}); before = list(sys.path);"
-        f"worker['load_asv_runner']({os.fspath(Path(spec.origin).parent)!r});"
+        f"worker['load_asv_runner']({os.fspath(Path(spec.origin).parent)!r},"
+        f"time_only={time_only});"
         "assert sys.path == before;"
         "from asv_runner.discovery import _get_benchmark;"
         "assert not {'numpy', 'groundspeed'} & set(sys.modules)"
@@ -154,4 +156,21 @@ def test_asv_runner_is_loaded_without_its_neighbours() -> None:
     done = subprocess.run(
         [sys.executable, "-S", "-P", "-c", script], capture_output=True, check=False
     )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_later_launches_are_spared_what_other_kinds_of_benchmarks_need() -> None:
+    """No numpy by way of pympler, and afterwards everything can be imported as ever."""
+    spec = importlib.util.find_spec("asv_runner")
+    assert spec is not None
+    assert spec.origin is not None
+    script = (
+        f"import runpy, sys; worker = runpy.run_path({worker.__file__!r});"
+        f"worker['load_asv_runner']({os.fspath(Path(spec.origin).parent)!r}, time_only=True);"
+        "assert 'numpy' not in sys.modules; import pympler, importlib.metadata;"
+        "assert list(importlib.metadata.distributions());"
+        "from asv_runner.benchmarks import benchmark_types as kinds;"
+        "assert 'TimeBenchmark' in [kind.__name__ for kind in kinds]"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
