@@ -191,7 +191,8 @@ def _record(
     duration_s: float,
 ) -> CheckRecord:
     decision = decide(result.comparisons, result.file_failures)
-    warnings = (*plan.suite.notes, *result.warnings)
+    building = plan.suite.build_notes if settings.environment == "wheel" else ()
+    warnings = (*plan.suite.notes, *building, *result.warnings)
     base, candidate = _commits(plan)
     if base.sha == candidate.sha and not candidate.dirty:
         warnings = ("both sides are the same commit: this measures the gate itself", *warnings)

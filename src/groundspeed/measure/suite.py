@@ -43,6 +43,7 @@ class SuiteConfig:
         default_timeout_s: How long one benchmark may take, unless it says otherwise.
         install_timeout_s: How long building an environment may take.
         notes: What the file asks for and does not get, a sentence each.
+        build_notes: The same of building, which matters only where wheels are built.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class SuiteConfig:
     default_timeout_s: float = 60.0
     install_timeout_s: float = 600.0
     notes: tuple[str, ...] = ()
+    build_notes: tuple[str, ...] = ()
 
 
 def find_suite(start: Path, repository: Repository, *, config: Path | None = None) -> SuiteConfig:
@@ -174,6 +176,7 @@ class _Reader:
             default_timeout_s=self._seconds("default_benchmark_timeout", 60.0),
             install_timeout_s=self._seconds("install_timeout", 600.0),
             notes=(*requirement_notes, *environment_notes, *self._other_notes()),
+            build_notes=tuple(self._build_notes()),
         )
 
     def _wrong(self, key: str, need: str) -> UsageError:
@@ -272,10 +275,12 @@ class _Reader:
         kept = {name: value for name, value in chosen.items() if value is not None}
         return kept, tuple(_several("matrix.env", values))
 
-    def _other_notes(self) -> Iterator[str]:
+    def _build_notes(self) -> Iterator[str]:
         for key in ("build_command", "install_command"):
             if self.settings.get(key):
                 yield f"{key} is not followed; pip builds the project"
+
+    def _other_notes(self) -> Iterator[str]:
         for key in ("include", "exclude"):
             if self.settings.get(key):
                 yield f"{key} is not followed; one environment is measured"

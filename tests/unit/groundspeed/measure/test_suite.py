@@ -268,8 +268,6 @@ def test_variables_are_the_matrixs_first(toy: "GitProject") -> None:
         ({"matrix": {"req": {"numpy": ["1", "2", "3"]}}}, "not with 2 more"),
         ({"matrix": {"env": {"A": ["1", "2"]}}}, "not with 1 more"),
         ({"environment_type": "conda", "matrix": {"req": {"mkl": [""]}}}, "mkl: conda"),
-        ({"build_command": ["make"]}, "build_command is not followed"),
-        ({"install_command": ["make"]}, "install_command is not followed"),
         ({"exclude": [{"python": "3.8"}]}, "exclude is not followed"),
         ({"conda_environment_file": "e.yml"}, "conda_environment_file is not followed"),
         ({"pythons": ["2.7"]}, "pythons lists 2.7"),
@@ -280,6 +278,14 @@ def test_what_is_not_followed_is_told(
 ) -> None:
     """Whatever the file asks for and does not get is a note."""
     assert [note for note in read(toy, settings).notes if told in note]
+
+
+@pytest.mark.parametrize("key", ["build_command", "install_command"])
+def test_what_bears_on_building_only_is_told_apart(toy: "GitProject", key: str) -> None:
+    """Commands to build are no news to someone whose sources are overlaid."""
+    suite = read(toy, {key: ["make"]})
+    assert suite.notes == ()
+    assert [note for note in suite.build_notes if key in note]
 
 
 _json_values = st.recursive(
