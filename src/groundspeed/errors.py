@@ -13,7 +13,7 @@ class GroundspeedError(Exception):
     """Base of every error a user can mend.
 
     Attributes:
-        exit_code: The process exit code of this kind of error (DESIGN §3).
+        exit_code: The process exit code of this kind of error (docs/reference/exit-codes.md).
     """
 
     exit_code: ClassVar[int] = 5

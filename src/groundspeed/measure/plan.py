@@ -1,8 +1,9 @@
 """How many samples a row gets in one launch pair, from what one sample costs.
 
 Eight blocks of two samples of one millisecond, after four to warm up, is what twins need
-(statistics.md §1.6). A call that lasts longer than a sample should gets fewer of them, so that one
-slow row does not take the time of all the others; its launch pair is still one observation.
+(docs/decisions/0002-launch-twins.md). A call that lasts longer than a sample should gets fewer of
+them, so that one slow row does not take the time of all the others; its launch pair is still one
+observation.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One row of one launch pair: calibrate on base, impose on both, take turns, summarise.
 
 The interquartile mean of a side's samples is one observation; samples of one launch are not
-independent, so they are never pooled over launches (statistics.md §1.4).
+independent, so they are never pooled over launches (docs/explanation/how-it-measures.md).
 """
 
 import random
