@@ -37,6 +37,20 @@ rules = st.builds(
     same_confidence=st.floats(0.5, 0.999),
 )
 shares = st.floats(0.05, 1.0)
+# Rows with a margin of their own have no margin of the rule to exceed.
+rules_without_margin = st.builds(
+    GateRule, false_alarms=st.floats(0.001, 0.4), min_effect=st.floats(0.001, 0.03)
+)
+
+
+@st.composite
+def suites_with_effects(draw: st.DrawFn) -> tuple[FloatArray, FloatArray]:
+    """Draw a suite and a least effect for each of its rows."""
+    suite = draw(suites())
+    effect = st.floats(0.001, 0.2)
+    return suite, np.array(draw(st.lists(effect, min_size=len(suite), max_size=len(suite))))
+
+
 settled_rows = st.lists(st.sampled_from([SLOWER, FASTER, SAME]), max_size=12)
 
 
@@ -145,3 +159,69 @@ def test_a_course_uses_pairs_up_to_a_look_and_leaves_only_the_last_open(
     for conclusion, pairs in zip(course.conclusions, course.pairs.tolist(), strict=True):
         assert pairs in rule.looks
         assert conclusion is not OPEN or pairs == rule.pairs_max
+
+
+@law
+@given(suites(), settled_rows, shares, rules)
+def test_one_effect_for_all_rows_is_the_rules_own(
+    suite: FloatArray, settled: list[Conclusion], share: float, rule: GateRule
+) -> None:
+    """Saying the rule's minimum effect row by row changes no bit of what is concluded."""
+    effects = [rule.min_effect] * suite.shape[0]
+    by_rule = look(suite, settled=settled, share=share, rule=rule)
+    by_row = look(suite, settled=settled, share=share, rule=rule, min_effects=effects)
+    assert by_row.conclusions == by_rule.conclusions
+    assert by_row.estimates.p_slower.tolist() == by_rule.estimates.p_slower.tolist()
+
+
+@law
+@given(suites_with_effects(), settled_rows, shares, rules_without_margin)
+def test_swapping_sides_mirrors_rows_with_effects_of_their_own(
+    given_rows: tuple[FloatArray, FloatArray],
+    settled: list[Conclusion],
+    share: float,
+    rule: GateRule,
+) -> None:
+    """What is slower one way round is faster the other, whatever each row's least effect is."""
+    suite, effects = given_rows
+    mirrored = [MIRROR[c] for c in settled]
+    there = look(suite, settled=settled, share=share, rule=rule, min_effects=effects)
+    back = look(-suite, settled=mirrored, share=share, rule=rule, min_effects=effects)
+    assert back.conclusions == tuple(MIRROR[c] for c in there.conclusions)
+
+
+@law
+@given(suites_with_effects(), settled_rows, shares, rules_without_margin)
+def test_each_row_is_judged_by_its_own_effect_as_if_it_were_the_rules(
+    given_rows: tuple[FloatArray, FloatArray],
+    settled: list[Conclusion],
+    share: float,
+    rule: GateRule,
+) -> None:
+    """A row concludes as it would if its own least effect were everybody's, and p stays p."""
+    suite, effects = given_rows
+    seen = look(suite, settled=settled, share=share, rule=rule, min_effects=effects)
+    for i, effect in enumerate(effects.tolist()):
+        alone = GateRule(false_alarms=rule.false_alarms, min_effect=effect)
+        for_all = look(suite, settled=settled, share=share, rule=alone)
+        assert seen.conclusions[i] is for_all.conclusions[i]
+        assert seen.estimates.p_slower[i] == for_all.estimates.p_slower[i]
+
+
+@law
+@given(suites_with_effects(), st.floats(1.0, 5.0), settled_rows, shares, rules_without_margin)
+def test_a_larger_effect_calls_nothing_more_slower(
+    given_rows: tuple[FloatArray, FloatArray],
+    factor: float,
+    settled: list[Conclusion],
+    share: float,
+    rule: GateRule,
+) -> None:
+    """Raising least effects raises no alarm: the false alarms of the suite stay bounded."""
+    suite, effects = given_rows
+    wider = np.minimum(effects * factor, 1.0)
+    small = look(suite, settled=settled, share=share, rule=rule, min_effects=effects).conclusions
+    large = look(suite, settled=settled, share=share, rule=rule, min_effects=wider).conclusions
+    assert {i for i, c in enumerate(large) if c is SLOWER} <= {
+        i for i, c in enumerate(small) if c is SLOWER
+    }

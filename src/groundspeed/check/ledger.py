@@ -25,10 +25,19 @@ class Estimate:
 
 
 class Ledger:
-    """Which rows are open, with all their launch pairs; judged at the rule's looks."""
+    """Which rows are open, with all their launch pairs; judged at the rule's looks.
 
-    def __init__(self, rows: Iterable[Row], rule: GateRule) -> None:
+    Args:
+        rows: The rows to measure.
+        rule: When to look and what to conclude.
+        min_effects: Least effects of rows that have one of their own; the others have the rule's.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row], rule: GateRule, *, min_effects: Mapping[Row, float] | None = None
+    ) -> None:
         self._rule = rule
+        self._min_effects = min_effects or {}
         self._pairs: dict[Row, list[PairSummary]] = {row: [] for row in rows}
         self._conclusions = dict.fromkeys(self._pairs, Conclusion.OPEN)
         self._estimates: dict[Row, Estimate] = {}
@@ -93,7 +102,10 @@ class Ledger:
         )
         settled = [c for c in self._conclusions.values() if c is not Conclusion.OPEN]
         share = self._rule.shares[self._looks]
-        result = look(differences, settled=settled, share=share, rule=self._rule)
+        effects = [self._min_effects.get(row, self._rule.min_effect) for row in rows]
+        result = look(
+            differences, settled=settled, share=share, rule=self._rule, min_effects=effects
+        )
         self._looks += 1
         estimates = result.estimates
         low, high = estimates.interval(self._rule.same_confidence)

@@ -223,12 +223,21 @@ def estimate(differences: npt.ArrayLike) -> Estimates:
 
 
 def look(
-    differences: npt.ArrayLike, *, settled: Sequence[Conclusion], share: float, rule: GateRule
+    differences: npt.ArrayLike,
+    *,
+    settled: Sequence[Conclusion],
+    share: float,
+    rule: GateRule,
+    min_effects: npt.ArrayLike | None = None,
 ) -> Look:
     """Judge the open rows of a suite.
 
     SLOWER: rejected by Benjamini-Hochberg and mean >= log(1 + min_effect). FASTER: the mirror.
     SAME: the interval inside the margin and |mean| < log(1 + min_effect). Else OPEN.
+
+    A row's own minimum effect decides what is worth a name there and takes no part in the
+    correction: every row is still rejected or not against "no change at all", over the whole suite,
+    so the false alarms allowed are those of the suite whatever the rows' effects are.
 
     Args:
         differences: log(candidate / base) of the open rows, shape (rows, pairs), rows >= 1,
@@ -236,6 +245,9 @@ def look(
         settled: Conclusions of the rows decided at earlier looks, none of them OPEN.
         share: Share of the rule's false alarms this look may spend, in (0, 1].
         rule: What to call slower, faster or the same.
+        min_effects: Least effect of each open row as ratio - 1, shape (rows,), in (0, 1]; its
+            margin is the rule's, or three times it where the rule states none. None means the
+            rule's own for every row.
 
     Raises:
         TooFewSamplesError: If there is no row or fewer than two pairs.
@@ -246,13 +258,14 @@ def look(
     if not 0.0 < share <= 1.0:
         raise ValueError(f"share: got {share}, needed a number above 0 and at most 1")
     matrix = finite_matrix(differences, subject="differences", columns_min=2)
+    effects = _min_effects(min_effects, rows=matrix.shape[0], rule=rule)
     estimates = estimate(matrix)
     level = rule.false_alarms * share
     slower = _rejected(estimates.p_slower, settled, Conclusion.SLOWER, level)
     faster = _rejected(estimates.p_faster, settled, Conclusion.FASTER, level)
     return Look(
         pairs=matrix.shape[1],
-        conclusions=_conclude(estimates, slower=slower, faster=faster, rule=rule),
+        conclusions=_conclude(estimates, slower=slower, faster=faster, effects=effects, rule=rule),
         estimates=estimates,
     )
 
@@ -298,11 +311,38 @@ def _rejected(
     return benjamini_hochberg(np.concatenate([p, of_earlier_looks]), level)[: p.size]
 
 
+def _min_effects(min_effects: npt.ArrayLike | None, *, rows: int, rule: GateRule) -> FloatArray:
+    """The least effect of each row, checked."""
+    if min_effects is None:
+        return np.full(rows, rule.min_effect)
+    effects = np.asarray(min_effects, dtype=np.float64)
+    if effects.shape != (rows,):
+        raise ValueError(f"min_effects: got shape {effects.shape}, needed one a row, ({rows},)")
+    most = 1.0 if rule.margin is None else min(1.0, rule.margin)
+    if not np.all((effects > 0.0) & (effects <= most)):
+        raise ValueError(
+            f"min_effects: got {effects.tolist()}, needed ratios - 1 above 0 and at most {most}"
+        )
+    return effects
+
+
+def _log1p(values: FloatArray) -> FloatArray:
+    """log(1 + value), each as `math` rounds it, so that one value and an array of it agree."""
+    return np.array([math.log1p(value) for value in values])
+
+
 def _conclude(
-    estimates: Estimates, *, slower: BoolArray, faster: BoolArray, rule: GateRule
+    estimates: Estimates,
+    *,
+    slower: BoolArray,
+    faster: BoolArray,
+    effects: FloatArray,
+    rule: GateRule,
 ) -> tuple[Conclusion, ...]:
-    least = math.log1p(rule.min_effect)
-    margin = math.log1p(rule.margin_resolved)
+    least = _log1p(effects)
+    margin = _log1p(
+        _MARGIN_IN_EFFECTS * effects if rule.margin is None else np.full(effects.size, rule.margin)
+    )
     low, high = estimates.interval(rule.same_confidence)
     inside = (-margin < low) & (high < margin) & (np.abs(estimates.mean) < least)
     names = np.select(

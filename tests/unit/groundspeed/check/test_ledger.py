@@ -88,3 +88,12 @@ def test_a_ledger_of_broken_rows_is_finished() -> None:
     ledger.drop(LOUD)
     assert ledger.finished
     assert ledger.pairs_to_next_look == 0
+
+
+def test_a_row_is_judged_by_its_own_minimum_effect() -> None:
+    """The row that is 22 % slower is slower by the rule's 1 % and the same by its own 30 %."""
+    ledger = Ledger([SLOW, SAME], RULE, min_effects={SLOW: 0.3})
+    for number in range(RULE.looks[0]):
+        ledger.add_pair(summaries(ledger.open_rows, number))
+    assert ledger.conclusion(SLOW) is Conclusion.SAME
+    assert after(RULE.looks[0], SLOW, SAME).conclusion(SLOW) is Conclusion.SLOWER

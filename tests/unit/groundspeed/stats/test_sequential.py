@@ -195,3 +195,29 @@ def test_run_refuses_fewer_pairs_than_the_first_look() -> None:
     """Four pairs are too few for a first look at five."""
     with pytest.raises(TooFewSamplesError, match="got 4 launch pairs, but the first look needs 5"):
         run_to_conclusion(rows(0.0, pairs=4), RULE)
+
+
+@pytest.mark.parametrize(
+    ("effects", "margin", "message"),
+    [
+        ([0.01], None, r"min_effects: got shape \(1,\), needed one a row, \(2,\)"),
+        (0.01, None, r"min_effects: got shape \(\)"),
+        ([0.01, 0.0], None, "needed ratios - 1 above 0 and at most 1.0"),
+        ([0.01, 1.5], None, "needed ratios - 1 above 0 and at most 1.0"),
+        ([0.01, math.nan], None, "needed ratios - 1 above 0"),
+        ([0.01, 0.06], 0.05, "at most 0.05"),
+    ],
+)
+def test_effects_of_rows_that_cannot_be_kept_are_refused(
+    effects: Any, margin: float | None, message: str
+) -> None:
+    """One a row, in range, and inside the rule's margin where it states one."""
+    rule = GateRule(margin=margin)
+    with pytest.raises(ValueError, match=message):
+        look(rows(0.0, 0.0), settled=[], share=1.0, rule=rule, min_effects=effects)
+
+
+def test_a_row_with_a_larger_effect_is_the_same_where_another_is_slower() -> None:
+    """Two rows, both 4 % slower: one is judged at 1 %, the other at 5 %."""
+    seen = look(rows(0.04, 0.04), settled=[], share=1.0, rule=RULE, min_effects=[0.01, 0.05])
+    assert seen.conclusions == (SLOWER, SAME)
