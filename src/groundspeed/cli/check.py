@@ -5,7 +5,6 @@ import math
 import os
 import re
 import signal
-import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from groundspeed.cli.output import (
+    Output,
+    output_option,
+    output_style,
+    print_report,
+    write_outputs,
+)
 from groundspeed.cli.progress import TerminalProgress
 from groundspeed.units import parse_share
 
@@ -24,14 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["check_command"]
 
 _RECORDS = Path("results", "checks")
-_COLOURS: dict[str, dict[str, Any]] = {
-    "good": {"fg": "green"},
-    "bad": {"fg": "red", "bold": True},
-    "doubt": {"fg": "yellow"},
-    "quiet": {"dim": True},
-    "strong": {"bold": True},
-}
-_FORMATS = ("text", "json")
 
 
 def _finite(
@@ -40,14 +38,6 @@ def _finite(
     if seconds is not None and not math.isfinite(seconds):
         raise click.BadParameter(f"got {seconds}, needed a number of seconds")
     return seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """One `--output FORMAT:PATH`."""
-
-    format: str
-    path: Path
 
 
 def _share(_context: click.Context, _option: click.Parameter, text: str) -> float:
@@ -66,28 +56,6 @@ def _expressions(
         except re.error as error:
             raise click.BadParameter(f"{text!r} is not a regular expression: {error}") from error
     return texts
-
-
-def _outputs(
-    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Output, ...]:
-    return tuple(_output(text) for text in texts)
-
-
-def _output(text: str) -> Output:
-    """Split FORMAT:PATH and check, before anything is measured, that it can be written."""
-    kind, colon, name = text.partition(":")
-    if not colon or kind not in _FORMATS or not name:
-        needed = " or ".join(f"{known}:PATH" for known in _FORMATS)
-        raise click.BadParameter(f"got {text!r}, needed {needed}")
-    path = Path(name)
-    if path.is_dir():
-        raise click.BadParameter(f"{path} is a folder, needed the path of a file in it")
-    if not path.parent.is_dir():
-        raise click.BadParameter(f"{path.parent} is no folder; create it first")
-    if not os.access(path.parent, os.W_OK):
-        raise click.BadParameter(f"{path.parent} cannot be written to; choose another folder")
-    return Output(format=kind, path=path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +119,7 @@ class Telling:
 )
 @click.option("--pin/--no-pin", default=True, help="Keep the samples on one CPU (default).")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of every random choice.")
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    callback=_outputs,
-    metavar="FORMAT:PATH",
-    multiple=True,
-    help="Also write the result: json:PATH or text:PATH; repeatable.",
-)
+@output_option
 @click.option("--no-record", is_flag=True, help="Keep no record in results/checks.")
 @click.option("--exit-zero", is_flag=True, help="Report only: exit 0 whatever the verdict.")
 @click.option("-v", "--verbose", is_flag=True, help="List unchanged rows and whole tracebacks.")
@@ -240,41 +200,19 @@ def _relative(path: Path) -> str:
 
 
 def _print_report(record: "CheckRecord", *, kept_as: str | None, verbose: bool) -> None:
-    from groundspeed.report.text import plain, text_report
+    from groundspeed.report.text import text_report
 
-    def colour(text: str, kind: str) -> str:
-        return click.style(text, **_COLOURS[kind])
-
-    style = colour if sys.stdout.isatty() and "NO_COLOR" not in os.environ else plain
-    text = text_report(record, style=style, kept_as=kept_as, verbose=verbose)
-    try:
-        click.echo(text, nl=False)
-    except BrokenPipeError:
-        # The reader (`| head`) has seen enough; the verdict and the other outputs stand.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
+    print_report(text_report(record, style=output_style(), kept_as=kept_as, verbose=verbose))
 
 
 def _write_outputs(record: "CheckRecord", outputs: tuple[Output, ...], *, verbose: bool) -> bool:
     """Write every --output; says whether all of them could be."""
     from groundspeed.report.text import text_report
-    from groundspeed.store.checks import encode_record, write_atomically
+    from groundspeed.store.checks import encode_record
 
-    complete = True
-    for output in outputs:
-        content = (
-            encode_record(record)
-            if output.format == "json"
-            else text_report(record, verbose=verbose).encode()
-        )
-        try:
-            write_atomically(output.path, content)
-        except OSError as error:
-            complete = False
-            click.echo(
-                f"groundspeed: {output.path} was not written: {error.strerror}; "
-                "free some space or choose another place, and check again",
-                err=True,
-            )
-    return complete
+    return write_outputs(
+        outputs,
+        json=lambda: encode_record(record),
+        text=lambda: text_report(record, verbose=verbose),
+        again="check",
+    )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from groundspeed.cli.check import Output, Telling, _tell
+from groundspeed.cli.check import Telling, _tell
+from groundspeed.cli.output import Output
 from groundspeed.model import CheckRecord
 from groundspeed.report.text import text_report
 from groundspeed.store.checks import encode_record, read_record
