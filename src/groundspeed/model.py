@@ -10,10 +10,14 @@ from typing import Literal
 
 __all__ = [
     "CHECK_SCHEMA",
+    "Acceptance",
+    "AcceptanceState",
+    "AcceptedEntry",
     "CheckRecord",
     "Commit",
     "Comparison",
     "Failure",
+    "Ignored",
     "Machine",
     "Metric",
     "Outcome",
@@ -117,6 +121,57 @@ class PairSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Why a row does not count, and for how long; see `[[tool.groundspeed.rules]]`.
+
+    Attributes:
+        reason: What the project says about it.
+        until: The last day it holds, `2027-01-31`.
+    """
+
+    reason: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A slowdown that somebody accepted: one entry of `results/accepted.toml`.
+
+    Attributes:
+        label: The row's label.
+        ratio_high: The most that is accepted, candidate / base; the upper end of the interval in
+            the check that it was accepted from.
+        base: The base of that check, a full commit.
+        candidate: Its candidate; None where that was a working tree with changes.
+        date: When it was accepted, `2026-11-22`.
+        reason: Why.
+    """
+
+    label: str
+    ratio_high: float
+    base: str
+    candidate: str | None = None
+    date: str
+    reason: str
+
+
+class AcceptanceState(StrEnum):
+    """What an acceptance means for one check; see decision 9."""
+
+    IN_FORCE = "in force"
+    SPENT = "spent"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedEntry:
+    """An acceptance and what it means for this check."""
+
+    acceptance: Acceptance
+    state: AcceptanceState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All that is known of one row.
 
@@ -134,6 +189,10 @@ class Comparison:
         detectable: The smallest slowdown (0.02 is 2 %) these pairs would show 19 times in 20.
         pairs: Every launch pair's summary.
         failures: Why it is broken, skipped or has no baseline.
+        min_effect: The smallest change worth reporting of this row, where a rule states one; None
+            means that of the settings.
+        ignored: Why it takes no part in the verdict; None where it does.
+        accepted: What makes a slower row warn instead of block; None where nothing does.
     """
 
     row: Row
@@ -149,6 +208,14 @@ class Comparison:
     detectable: float | None = None
     pairs: tuple[PairSummary, ...] = ()
     failures: tuple[Failure, ...] = ()
+    min_effect: float | None = None
+    ignored: Ignored | None = None
+    accepted: Acceptance | None = None
+
+    @property
+    def blocking(self) -> bool:
+        """Whether it is slower and nothing excuses that."""
+        return self.outcome is Outcome.SLOWER and self.ignored is None and self.accepted is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +309,7 @@ class CheckRecord:
         settings: How.
         comparisons: Every row.
         file_failures: Benchmark files that could not be imported.
+        accepted: Every entry of `results/accepted.toml`, in its order.
     """
 
     schema: str
@@ -259,6 +327,7 @@ class CheckRecord:
     settings: Settings
     comparisons: tuple[Comparison, ...]
     file_failures: tuple[Failure, ...] = ()
+    accepted: tuple[AcceptedEntry, ...] = ()
 
     def with_outcome(self, outcome: Outcome) -> tuple[Comparison, ...]:
         """The rows that ended so, in suite order."""

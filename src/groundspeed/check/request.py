@@ -1,10 +1,12 @@
 """What a check is asked, and whom it tells how far it is."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from groundspeed.stats import GateRule
+from groundspeed.store.rules import Rules
 
 __all__ = ["CheckRequest", "Progress", "Silence"]
 
@@ -36,6 +38,22 @@ class CheckRequest:
     environment: Literal["auto", "overlay", "wheel"] = "auto"
     pin: bool = True
     seed: int | None = None
+
+    def with_defaults(self, rules: Rules, *, typed: Collection[str]) -> "CheckRequest":
+        """The request with the project's defaults for what the user did not type.
+
+        Args:
+            rules: The project's.
+            typed: Which of min_effect, false_alarms and budget_s were typed.
+        """
+        changes = {
+            name: value
+            for name in ("min_effect", "false_alarms")
+            if name not in typed and (value := getattr(rules, name)) is not None
+        }
+        stated = "budget_s" in typed or rules.budget_s is None
+        budget_s = self.budget_s if stated else rules.budget_s
+        return replace(self, rule=replace(self.rule, **changes), budget_s=budget_s)
 
 
 class Progress(Protocol):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from groundspeed import __version__
+from groundspeed.check.excuses import entries_for, excused
 from groundspeed.check.request import CheckRequest, Progress
 from groundspeed.check.session import Session, SessionResult
 from groundspeed.check.verdict import decide
@@ -20,8 +21,10 @@ from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
 from groundspeed.measure.repository import Commit, Repository
 from groundspeed.measure.scratch import cache_folder, scratch_folder
 from groundspeed.measure.suite import SuiteConfig, find_suite
-from groundspeed.model import CHECK_SCHEMA, CheckRecord, Settings, Side
+from groundspeed.model import CHECK_SCHEMA, Acceptance, CheckRecord, Settings, Side
 from groundspeed.model import Commit as CommitRecord
+from groundspeed.store.accepted import ACCEPTED_FILE, read_accepted
+from groundspeed.store.rules import Rules, find_rules
 
 __all__ = ["CheckPlan", "run_check"]
 
@@ -39,6 +42,8 @@ class CheckPlan:
         candidate: The commit judged; None for the working tree.
         dirty: Whether the working tree differs from its commit.
         reason: Why this base, when the user named none.
+        rules: What the project's pyproject.toml says about defaults and single rows.
+        accepted: The slowdowns that were accepted.
     """
 
     repository: Repository
@@ -47,6 +52,8 @@ class CheckPlan:
     candidate: Commit | None
     dirty: bool
     reason: str | None
+    rules: Rules
+    accepted: tuple[Acceptance, ...]
 
     @property
     def candidate_commit(self) -> Commit | None:
@@ -60,13 +67,18 @@ class CheckPlan:
         """Resolve what the user typed.
 
         Raises:
-            UsageError: If there is no repository, suite or such commit.
+            UsageError: If there is no repository, suite or such commit, or a rule or an accepted
+                slowdown is not written as it must be.
             NoBaselineError: If nothing can serve as base.
         """
         repository = Repository.discover(request.start)
         suite = find_suite(request.start, repository, config=request.config)
+        folder = suite.path.parent
+        rules = find_rules(folder, repository.root)
+        accepted = read_accepted(folder / ACCEPTED_FILE)
+        written = [*suite.output_dirs, folder / results, folder / ACCEPTED_FILE]
         candidate = repository.resolve(request.candidate) if request.candidate else None
-        dirty = candidate is None and repository.is_dirty(ignoring=[*suite.output_dirs, results])
+        dirty = candidate is None and repository.is_dirty(ignoring=written)
         if request.base is not None:
             base, reason = repository.resolve(request.base), None
         else:
@@ -79,6 +91,8 @@ class CheckPlan:
             candidate=candidate,
             dirty=dirty,
             reason=reason,
+            rules=rules,
+            accepted=accepted,
         )
 
 
@@ -114,6 +128,7 @@ def run_check(
         session = Session(
             launcher=_launcher(plan, environments, cpus, scratch, seed),
             rule=request.rule,
+            rules=plan.rules,
             selection=request.selection,
             default_timeout_s=plan.suite.default_timeout_s,
             caches=scratch / "caches",
@@ -190,10 +205,12 @@ def _record(
     started_at: datetime,
     duration_s: float,
 ) -> CheckRecord:
-    decision = decide(result.comparisons, result.file_failures)
-    building = plan.suite.build_notes if settings.environment == "wheel" else ()
-    warnings = (*plan.suite.notes, *building, *result.warnings)
     base, candidate = _commits(plan)
+    today = started_at.date()
+    entries = entries_for(plan.accepted, plan.repository, base=base.sha, candidate=candidate.sha)
+    comparisons = excused(result.comparisons, rules=plan.rules, entries=entries, today=today)
+    decision = decide(comparisons, result.file_failures)
+    warnings = (*plan.suite.notes, *plan.rules.expired(today), *result.warnings)
     if base.sha == candidate.sha and not candidate.dirty:
         warnings = ("both sides are the same commit: this measures the gate itself", *warnings)
     return CheckRecord(
@@ -210,8 +227,9 @@ def _record(
         candidate=candidate,
         machine=describe_machine(cpus),
         settings=settings,
-        comparisons=result.comparisons,
+        comparisons=comparisons,
         file_failures=result.file_failures,
+        accepted=entries,
     )
 
 

@@ -20,6 +20,7 @@ from groundspeed.measure.lockstep import (
 from groundspeed.measure.sampling import Calibration, RowContext, calibrate, measure
 from groundspeed.model import Comparison, Failure, Outcome, PairSummary, Row, Side
 from groundspeed.stats import Conclusion, GateRule
+from groundspeed.store.rules import Rules
 
 __all__ = ["Session", "SessionResult"]
 
@@ -60,6 +61,7 @@ class Session:
     Attributes:
         launcher: Starts launch pairs.
         rule: What decides.
+        rules: What the project says of single rows.
         selection: Regular expressions on the rows' labels.
         default_timeout_s: For benchmarks that state none.
         caches: A private folder for the results of setup_cache.
@@ -71,6 +73,7 @@ class Session:
 
     launcher: Launcher
     rule: GateRule
+    rules: Rules
     selection: Sequence[str]
     default_timeout_s: float
     caches: Path
@@ -97,7 +100,7 @@ class Session:
             pair, descriptions = self._first_pair()
             rows = self._select(descriptions)
             self._prepare(pair, rows, descriptions)
-            ledger = Ledger([row for row in rows if row not in self._ended], self.rule)
+            ledger = self._ledger([row for row in rows if row not in self._ended])
             self._take_pairs(pair, ledger)
         finally:
             self._close_all()
@@ -108,6 +111,11 @@ class Session:
             warnings=tuple(self._warnings),
             measuring_s=self.clock() - start_s,
         )
+
+    def _ledger(self, rows: Sequence[Row]) -> Ledger:
+        own = self.rules.min_effects([row.label for row in rows])
+        min_effects = {row: own[row.label] for row in rows if row.label in own}
+        return Ledger(rows, self.rule, min_effects=min_effects)
 
     # Launch pairs and their rows
 
@@ -163,6 +171,7 @@ class Session:
                 f"{count} {'row' if count == 1 else 'rows'} of other kinds "
                 f"({', '.join(others)}) not compared: this version judges time_ benchmarks"
             )
+        self._warnings += self.rules.unused([row.label for row in timed])
         patterns = [re.compile(expression) for expression in self.selection]
         chosen = [r for r in timed if not patterns or any(p.search(r.label) for p in patterns)]
         if not chosen and (timed or not any(d.failures for d in descriptions.values())):

@@ -1,9 +1,11 @@
 """From the rows to one word and one exit code: pure.
 
 A slowdown that was shown outranks everything, for it is the one thing known for certain; then what
-is broken, then what has nothing to be compared with, then what could not be decided.
+is broken, then what has nothing to be compared with, then what could not be decided. A row that a
+rule ignores takes no part, however it ended; a slowdown that was accepted warns.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,46 +36,70 @@ def decide(comparisons: Sequence[Comparison], file_failures: Sequence[Failure]) 
     Returns:
         pass (0), warn (0), block (1 slower, 5 broken) or inconclusive (3 undecided, 4 no baseline).
     """
-    total = len(comparisons)
-    counts = {outcome: sum(c.outcome is outcome for c in comparisons) for outcome in Outcome}
+    judged = [c for c in comparisons if c.ignored is None]
+    accepted = sum(c.accepted is not None for c in judged)
+    counts = Counter(c.outcome for c in judged if c.accepted is None)
     files = len({f.stage for f in file_failures if f.side == "candidate"})
-    reasons = _reasons(counts, total, files)
-    compared = total - counts[Outcome.NO_BASELINE] - counts[Outcome.SKIPPED]
+    compared = len(judged) - counts[Outcome.NO_BASELINE] - counts[Outcome.SKIPPED]
+    all_ignored = bool(comparisons) and not judged
     if counts[Outcome.SLOWER]:
         verdict, exit_code = Verdict.BLOCK, EXIT_SLOWER
     elif counts[Outcome.BROKEN] or files:
         verdict, exit_code = Verdict.BLOCK, EXIT_BROKEN
-    elif not compared:
+    elif not compared and not all_ignored:
         verdict, exit_code = Verdict.INCONCLUSIVE, EXIT_NO_BASELINE
     elif counts[Outcome.UNDECIDED]:
         verdict, exit_code = Verdict.INCONCLUSIVE, EXIT_UNDECIDED
-    elif counts[Outcome.NO_BASELINE]:
+    elif counts[Outcome.NO_BASELINE] or accepted or all_ignored:
         verdict, exit_code = Verdict.WARN, EXIT_PASS
     else:
         verdict, exit_code = Verdict.PASS, EXIT_PASS
-    return Decision(verdict=verdict, exit_code=exit_code, reasons=reasons)
+    return Decision(verdict=verdict, exit_code=exit_code, reasons=_reasons(comparisons, files))
 
 
-def _reasons(counts: dict[Outcome, int], total: int, files: int) -> tuple[str, ...]:
-    words = {
-        Outcome.SLOWER: ("is slower", "are slower"),
-        Outcome.BROKEN: ("is broken", "are broken"),
-        Outcome.UNDECIDED: ("is undecided", "are undecided"),
-        Outcome.NO_BASELINE: ("has no baseline", "have no baseline"),
-        Outcome.SKIPPED: ("is skipped", "are skipped"),
-    }
+_WORDS = {
+    Outcome.SLOWER: ("is slower", "are slower"),
+    Outcome.BROKEN: ("is broken", "are broken"),
+    Outcome.UNDECIDED: ("is undecided", "are undecided"),
+    Outcome.NO_BASELINE: ("has no baseline", "have no baseline"),
+    Outcome.SKIPPED: ("is skipped", "are skipped"),
+}
+
+
+def _reasons(comparisons: Sequence[Comparison], files: int) -> tuple[str, ...]:
+    """What counts first, then what is excused, then how many rows are well."""
+    total = len(comparisons)
+    counted = Counter((c.outcome, _excuse(c)) for c in comparisons)
     reasons = [
-        f"{counts[outcome]} of {total} {plural if counts[outcome] != 1 else singular}"
-        for outcome, (singular, plural) in words.items()
-        if counts[outcome]
+        _counted(counted[outcome, ""], total, outcome) for outcome in _WORDS if counted[outcome, ""]
     ]
     if files:
         reasons.append(
             f"{files} benchmark {'files' if files > 1 else 'file'} could not be imported"
         )
-    if not counts[Outcome.SLOWER] and counts[Outcome.SAME] + counts[Outcome.FASTER]:
-        reasons.append(_steady(counts[Outcome.SAME], counts[Outcome.FASTER], total))
+    reasons += [
+        f"{_counted(counted[outcome, excuse], total, outcome)} but {excuse}"
+        for excuse in ("accepted", "ignored")
+        for outcome in _WORDS
+        if counted[outcome, excuse]
+    ]
+    same, faster = (
+        sum(c.outcome is outcome for c in comparisons) for outcome in (Outcome.SAME, Outcome.FASTER)
+    )
+    if not counted[Outcome.SLOWER, ""] and same + faster:
+        reasons.append(_steady(same, faster, total))
     return tuple(reasons)
+
+
+def _excuse(comparison: Comparison) -> str:
+    if comparison.ignored is not None:
+        return "ignored"
+    return "" if comparison.accepted is None else "accepted"
+
+
+def _counted(count: int, total: int, outcome: Outcome) -> str:
+    singular, plural = _WORDS[outcome]
+    return f"{count} of {total} {singular if count == 1 else plural}"
 
 
 def _steady(same: int, faster: int, total: int) -> str:

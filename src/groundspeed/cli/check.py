@@ -123,18 +123,21 @@ class Telling:
 @click.option("--no-record", is_flag=True, help="Keep no record in results/checks.")
 @click.option("--exit-zero", is_flag=True, help="Report only: exit 0 whatever the verdict.")
 @click.option("-v", "--verbose", is_flag=True, help="List unchanged rows and whole tracebacks.")
-def check_command(**options: Any) -> int:
+@click.pass_context
+def check_command(context: click.Context, /, **options: Any) -> int:
     """Is CANDIDATE slower than BASE?
 
     Both are commits. CANDIDATE is the working tree unless given; BASE is the last release tag, else
     the merge base with the default branch, else the parent commit. Both run the asv benchmarks of
-    the folder you are in, in launch twins that take turns.
+    the folder you are in, in launch twins that take turns. [tool.groundspeed] in pyproject.toml
+    holds defaults and rules for single rows.
     """
     from groundspeed.check import CheckPlan, run_check
 
     telling = Telling(**{name: options.pop(name) for name in Telling.__slots__})
     request = _request(**options)
     plan = CheckPlan.of(request, _RECORDS)
+    request = request.with_defaults(plan.rules, typed=_typed(context))
     progress = TerminalProgress()
     try:
         with _terminated_is_interrupted():
@@ -142,6 +145,12 @@ def check_command(**options: Any) -> int:
     finally:
         progress.clear()
     return _tell(record, telling, plan.suite.path.parent / _RECORDS)
+
+
+def _typed(context: click.Context) -> set[str]:
+    """The options that were typed, which win over the project's defaults."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 def _request(*, min_effect: float, false_alarms: float, **options: Any) -> "CheckRequest":

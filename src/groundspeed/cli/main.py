@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from groundspeed import __version__
+from groundspeed.cli.accept import accept_command
 from groundspeed.cli.check import check_command
 from groundspeed.errors import GroundspeedError
 
@@ -30,6 +31,7 @@ def commands() -> None:
 
 
 commands.add_command(check_command)
+commands.add_command(accept_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

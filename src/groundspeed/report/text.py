@@ -4,9 +4,18 @@ Returns text; what is coloured is said by kind to the caller's `Style`, so that 
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from groundspeed.model import CheckRecord, Commit, Comparison, Failure, Outcome, Verdict
+from groundspeed.model import (
+    AcceptanceState,
+    CheckRecord,
+    Commit,
+    Comparison,
+    Failure,
+    Outcome,
+    Verdict,
+)
 from groundspeed.units import format_duration, format_percent, format_ratio, format_seconds
 
 __all__ = ["Style", "plain", "text_report"]
@@ -25,6 +34,11 @@ _LISTED = (
     (Outcome.FASTER, "good"),
     (Outcome.UNDECIDED, "doubt"),
 )
+_ACCEPTED_STYLE = {
+    AcceptanceState.IN_FORCE: "doubt",
+    AcceptanceState.SPENT: "quiet",
+    AcceptanceState.ELSEWHERE: "quiet",
+}
 _MAX_LISTED = 40
 _MAX_NAMED = 8
 _WIDEST = 0.5
@@ -51,6 +65,7 @@ def text_report(
         _headline(record, style),
         _changes(record, style, verbose=verbose),
         _failures(record, style, verbose=verbose),
+        _accepted(record, style),
         _warnings(record, style),
         _certainty(record),
         _next_steps(record, verbose=verbose),
@@ -83,14 +98,23 @@ def _changes(record: CheckRecord, style: Style, *, verbose: bool) -> str:
     for outcome, kind in listed:
         rows = sorted(record.with_outcome(outcome), key=_effect, reverse=True)
         shown = rows if verbose else rows[:_MAX_LISTED]
-        cells += [(str(outcome), *_measured(row)) for row in shown]
-        kinds += [kind] * len(shown)
+        cells += [(str(outcome), *_measured(row), _excuse(row)) for row in shown]
+        kinds += [kind if not _excuse(row) else "doubt" for row in shown]
         if len(rows) > len(shown):
             hidden = len(rows) - len(shown)
             unlisted.append(f"  and {hidden} more {outcome}; --verbose lists all")
     for kind, (outcome_cell, *rest) in zip(kinds, _aligned(cells), strict=True):
-        lines.append(f"  {style(outcome_cell, kind)}  {'  '.join(rest)}".rstrip())
+        lines.append(f"  {style(outcome_cell, kind)}  {'  '.join(rest).rstrip()}")
     return "\n".join([*lines, *unlisted])
+
+
+def _excuse(comparison: Comparison) -> str:
+    """Why a row does not count as it would; empty where it counts."""
+    if comparison.ignored:
+        return f"ignored until {comparison.ignored.until}: {comparison.ignored.reason}"
+    if comparison.accepted:
+        return f"accepted on {comparison.accepted.date}: {comparison.accepted.reason}"
+    return ""
 
 
 def _effect(comparison: Comparison) -> float:
@@ -128,7 +152,8 @@ def _failures(record: CheckRecord, style: Style, *, verbose: bool) -> str:
     listed = [(Outcome.BROKEN, "bad"), (Outcome.NO_BASELINE, "doubt")]
     for outcome, kind in [*listed, (Outcome.SKIPPED, "quiet")] if verbose else listed:
         for row in record.with_outcome(outcome):
-            lines.append(f"  {style(f'{outcome:<11}', kind)}  {row.row.label}")
+            excuse = f"  {_excuse(row)}" if row.ignored else ""
+            lines.append(f"  {style(f'{outcome:<11}', kind)}  {row.row.label}{excuse}")
             lines += _explained(row.failures, verbose=verbose)
     if record.file_failures:
         lines.append(f"  {style('not imported', 'bad')}")
@@ -158,6 +183,24 @@ def _last_place(traceback: str) -> str:
     return places[-1] if places else ""
 
 
+def _accepted(record: CheckRecord, style: Style) -> str:
+    """Every accepted slowdown, and whether it bears on this check."""
+    if not record.accepted:
+        return ""
+    cells = [
+        (
+            str(entry.state),
+            f"{entry.acceptance.label} up to {format_ratio(entry.acceptance.ratio_high)}",
+            f"{entry.acceptance.date}: {entry.acceptance.reason}",
+        )
+        for entry in record.accepted
+    ]
+    lines = ["  ".join(row).rstrip() for row in _aligned(cells)]
+    kinds = [_ACCEPTED_STYLE[entry.state] for entry in record.accepted]
+    listed = [f"  {style(line, kind)}" for line, kind in zip(lines, kinds, strict=True)]
+    return "\n".join(["Accepted slowdowns:", *listed])
+
+
 def _warnings(record: CheckRecord, style: Style) -> str:
     return "\n".join(f"{style('note', 'doubt')}: {warning}" for warning in record.warnings)
 
@@ -172,8 +215,19 @@ def _certainty(record: CheckRecord) -> str:
         "call anything slower.\n"
         f"Changes below {format_percent(settings.min_effect)} are not reported; "
         f"`same` means surely within {format_percent(settings.margin)}.\n"
+        f"{_own_effects(record)}"
         f"Brackets hold the ratio's {format_percent(judged[0].confidence or 0.0)} interval.\n"
         f"{_power(judged)}"
+    )
+
+
+def _own_effects(record: CheckRecord) -> str:
+    """The minimum effects that rules set for single rows, a line each; empty without any."""
+    rows = Counter(c.min_effect for c in record.comparisons if c.min_effect is not None)
+    return "".join(
+        f"By rule that is {format_percent(effect)} for {count} {'row' if count == 1 else 'rows'}, "
+        f"with `same` within {format_percent(3 * effect)}.\n"
+        for effect, count in sorted(rows.items())
     )
 
 
@@ -190,22 +244,36 @@ def _power(judged: Sequence[Comparison]) -> str:
 
 def _next_steps(record: CheckRecord, *, verbose: bool) -> str:
     steps: list[str] = []
-    slower = record.with_outcome(Outcome.SLOWER)
-    undecided = record.with_outcome(Outcome.UNDECIDED)
+    slower = [c for c in record.comparisons if c.blocking]
+    undecided = [c for c in record.with_outcome(Outcome.UNDECIDED) if c.ignored is None]
     if slower:
-        steps.append(_check_again(record, [max(slower, key=_effect)]))
+        worst = max(slower, key=_effect)
+        steps.append(_check_again(record, [worst]))
         steps.append(" ".join(["git diff", *_sides(record)]))
+        steps.append(f"groundspeed accept {shlex.quote(worst.row.label)} --reason WHY")
     elif undecided and _out_of_looks(record, undecided):
-        wider = min(2 * record.settings.min_effect, _WIDEST)
-        steps.append(f"{_check_again(record, undecided)} --min-effect {wider * 100:.3g}%")
-        steps.append("or the same without --min-effect when the machine has less to do")
+        steps += _wider(record, undecided)
     elif undecided:
         steps.append(_check_again(record, undecided))
         steps.append("with a longer --budget, or none")
-    if record.with_outcome(Outcome.BROKEN) or record.file_failures:
+    broken = [c for c in record.with_outcome(Outcome.BROKEN) if c.ignored is None]
+    if broken or record.file_failures:
         whole = "" if verbose else "; --verbose shows whole tracebacks"
         steps.append(f"mend what is broken{whole}")
     return "\n".join(f"Next: {step}" if i == 0 else f"      {step}" for i, step in enumerate(steps))
+
+
+def _wider(record: CheckRecord, undecided: Sequence[Comparison]) -> list[str]:
+    """What to do about rows that more launch pairs would not decide."""
+    if any(row.min_effect is not None for row in undecided):
+        return [
+            "raise min-effect in the rules for these rows, [tool.groundspeed] in pyproject.toml"
+        ]
+    wider = min(2 * record.settings.min_effect, _WIDEST)
+    return [
+        f"{_check_again(record, undecided)} --min-effect {wider * 100:.3g}%",
+        "or the same without --min-effect when the machine has less to do",
+    ]
 
 
 def _out_of_looks(record: CheckRecord, undecided: Sequence[Comparison]) -> bool:

@@ -14,7 +14,14 @@ import msgspec
 from groundspeed.errors import UsageError
 from groundspeed.model import CHECK_SCHEMA, CheckRecord, Outcome
 
-__all__ = ["encode_record", "keep_record", "read_record", "record_schema", "write_atomically"]
+__all__ = [
+    "encode_record",
+    "keep_record",
+    "newest_record",
+    "read_record",
+    "record_schema",
+    "write_atomically",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,16 @@ def keep_record(record: CheckRecord, folder: Path) -> Path:
         path = folder / f"{name}-{number}.json"
     write_atomically(path, encode_record(record))
     return path
+
+
+def newest_record(folder: Path) -> Path | None:
+    """The record that was kept last in `folder`; None where there is none."""
+    return max(folder.glob("*.json"), key=_kept_at, default=None)
+
+
+def _kept_at(path: Path) -> tuple[str, int]:
+    """The second in the name, then the file's own time: several may end within one second."""
+    return path.name.partition("-")[0], path.stat().st_mtime_ns
 
 
 def read_record(path: Path) -> CheckRecord:

@@ -3,7 +3,16 @@ import itertools
 import pytest
 
 from groundspeed.check.verdict import decide
-from groundspeed.model import Comparison, Failure, Outcome, Row, Side, Verdict
+from groundspeed.model import (
+    Acceptance,
+    Comparison,
+    Failure,
+    Ignored,
+    Outcome,
+    Row,
+    Side,
+    Verdict,
+)
 
 SLOWER, FASTER, SAME, UNDECIDED = Outcome.SLOWER, Outcome.FASTER, Outcome.SAME, Outcome.UNDECIDED
 BROKEN, NO_BASELINE, SKIPPED = Outcome.BROKEN, Outcome.NO_BASELINE, Outcome.SKIPPED
@@ -12,6 +21,18 @@ BROKEN, NO_BASELINE, SKIPPED = Outcome.BROKEN, Outcome.NO_BASELINE, Outcome.SKIP
 def rows(*outcomes: Outcome) -> list[Comparison]:
     """Give a comparison an outcome."""
     return [Comparison(row=Row(name=f"r{i}"), outcome=o) for i, o in enumerate(outcomes)]
+
+
+def ignored(outcome: Outcome, name: str = "ignored") -> Comparison:
+    """A row that a rule ignores."""
+    why = Ignored(reason="noise", until="2027-01-31")
+    return Comparison(row=Row(name=name), outcome=outcome, ignored=why)
+
+
+def accepted(name: str = "accepted") -> Comparison:
+    """A slower row that was accepted."""
+    why = Acceptance(label=name, ratio_high=1.5, base="a" * 40, date="2026-11-22", reason="right")
+    return Comparison(row=Row(name=name), outcome=SLOWER, accepted=why)
 
 
 def file_failure(side: Side, module: str = "benchmarks.bad") -> Failure:
@@ -111,3 +132,53 @@ def test_reasons_count_in_plain_words(
 ) -> None:
     """Most important first, singular and plural right."""
     assert decide(rows(*outcomes), []).reasons == reasons
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("outcomes", [s for s in suites(2) if s])
+def test_an_ignored_row_changes_no_verdict(outcomes: tuple[Outcome, ...], outcome: Outcome) -> None:
+    """However it ended, the verdict is that of the other rows."""
+    without, beside = decide(rows(*outcomes), []), decide([*rows(*outcomes), ignored(outcome)], [])
+    assert (beside.verdict, beside.exit_code) == (without.verdict, without.exit_code)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_suite_of_ignored_rows_warns(outcome: Outcome) -> None:
+    """Nothing can block, and nothing was judged either."""
+    decision = decide([ignored(outcome), ignored(outcome, "other")], [])
+    assert (decision.verdict, decision.exit_code) == (Verdict.WARN, 0)
+
+
+@pytest.mark.parametrize("outcomes", suites(2))
+def test_an_accepted_row_warns_where_nothing_weighs_more(outcomes: tuple[Outcome, ...]) -> None:
+    """It is a row that was compared, like one that is the same, and never lets a check pass."""
+    as_same = decide(rows(*outcomes, SAME), [])
+    decision = decide([*rows(*outcomes), accepted()], [])
+    expected = Verdict.WARN if as_same.verdict is Verdict.PASS else as_same.verdict
+    assert (decision.verdict, decision.exit_code) == (expected, as_same.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "reasons"),
+    [
+        ([accepted()], ("1 of 1 is slower but accepted",)),
+        (
+            [*rows(SAME, FASTER), accepted(), accepted("b")],
+            ("2 of 4 are slower but accepted", "2 of 4 are not slower, 1 is faster"),
+        ),
+        (
+            [*rows(SLOWER, SAME), accepted(), ignored(SLOWER), ignored(SAME, "b")],
+            ("1 of 5 is slower", "1 of 5 is slower but accepted", "1 of 5 is slower but ignored"),
+        ),
+        (
+            [*rows(SAME), ignored(UNDECIDED)],
+            ("1 of 2 is undecided but ignored", "1 of 2 is not slower"),
+        ),
+        ([*rows(SAME), ignored(SAME)], ("none of 2 is slower",)),
+    ],
+)
+def test_excused_rows_are_named_after_those_that_count(
+    comparisons: list[Comparison], reasons: tuple[str, ...]
+) -> None:
+    """A slower row is always told, and told apart."""
+    assert decide(comparisons, []).reasons == reasons

@@ -1,0 +1,223 @@
+"""The `[tool.groundspeed]` table of a pyproject.toml: defaults, and rules for single rows."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from groundspeed.errors import UsageError
+from groundspeed.model import Ignored
+from groundspeed.store.tables import Table, read_toml
+from groundspeed.units import parse_share
+
+__all__ = ["NO_RULES", "RowRule", "Rules", "find_rules", "parse_rules"]
+
+_FILE = "pyproject.toml"
+_HEAD = "[tool.groundspeed]"
+_SHARE = 'a share above 0 and below 1 such as "1%" or 0.01'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRule:
+    """One of `[[tool.groundspeed.rules]]`.
+
+    Attributes:
+        match: Regular expression; it holds for rows whose label it matches somewhere.
+        min_effect: The smallest change worth reporting of them, as ratio - 1; None: not said.
+        ignore: Whether they take no part in the verdict; None: not said.
+        reason: Why they are ignored; empty unless they are.
+        until: The last day they are ignored; None unless they are.
+    """
+
+    match: str
+    min_effect: float | None = None
+    ignore: bool | None = None
+    reason: str = ""
+    until: date | None = None
+
+    def holds_for(self, label: str) -> bool:
+        """Whether the row is one of those meant."""
+        return re.search(self.match, label) is not None
+
+    def expired(self, today: date) -> bool:
+        """Whether its day is over, so that it ignores nothing any more."""
+        return self.until is not None and self.until < today
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The whole table. Of several rules that say something of a row, the last holds.
+
+    Attributes:
+        place: Where it is written, for messages.
+        min_effect: Default of `--min-effect`; None: not said.
+        false_alarms: Default of `--false-alarms`.
+        budget_s: Default of `--budget`.
+        rows: The rules, in their order.
+    """
+
+    place: str
+    min_effect: float | None = None
+    false_alarms: float | None = None
+    budget_s: float | None = None
+    rows: tuple[RowRule, ...] = ()
+
+    def min_effects(self, labels: Sequence[str]) -> dict[str, float]:
+        """The minimum effects of those rows that have one of their own."""
+        return {
+            label: rule.min_effect
+            for label in labels
+            for rule in self.rows
+            if rule.min_effect is not None and rule.holds_for(label)
+        }
+
+    def ignored(self, label: str, today: date) -> Ignored | None:
+        """Why the row takes no part in the verdict; None where it does."""
+        said = [
+            rule
+            for rule in self.rows
+            if rule.ignore is not None and not rule.expired(today) and rule.holds_for(label)
+        ]
+        if not said or not said[-1].ignore:
+            return None
+        return Ignored(reason=said[-1].reason, until=str(said[-1].until))
+
+    def unused(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """A sentence for each rule that matches none of the rows."""
+        return tuple(
+            f"{self.place}: the rule for {rule.match!r} matches none of the {len(labels)} rows; "
+            "mend its match or remove it"
+            for rule in self.rows
+            if not any(rule.holds_for(label) for label in labels)
+        )
+
+    def expired(self, today: date) -> tuple[str, ...]:
+        """A sentence for each rule whose day is over."""
+        return tuple(
+            f"{self.place}: the rule that ignored {rule.match!r} ended on {rule.until}, so its "
+            "rows count again; give it a new day and reason, or remove it"
+            for rule in self.rows
+            if rule.expired(today)
+        )
+
+
+NO_RULES = Rules(place=_FILE)
+
+
+def find_rules(start: Path, root: Path) -> Rules:
+    """The rules that serve the folder `start`: of the nearest file up to `root` that has some.
+
+    A pyproject.toml that does not name groundspeed anywhere is not parsed: what is wrong with such
+    a file is for the build to say.
+
+    Raises:
+        UsageError: If the table cannot be read or is not what it must be.
+    """
+    for folder in (start, *start.parents):
+        path = folder / _FILE
+        if path.is_file() and (rules := _read_rules(path)) is not None:
+            return rules
+        if folder in (root, root.resolve()):
+            break
+    return NO_RULES
+
+
+def _read_rules(path: Path) -> Rules | None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; mend that") from error
+    if b"groundspeed" not in content:
+        return None
+    tool = read_toml(path, content).get("tool", {})
+    if not isinstance(tool, dict) or "groundspeed" not in tool:
+        return None
+    if not isinstance(tool["groundspeed"], dict):
+        raise UsageError(f"{path}: tool.groundspeed must be a table, {_HEAD}")
+    return parse_rules(tool["groundspeed"], place=f"{path}: {_HEAD}")
+
+
+def parse_rules(values: Mapping[str, Any], *, place: str) -> Rules:
+    """The rules that the table `[tool.groundspeed]` holds.
+
+    Args:
+        values: The table as tomllib gives it.
+        place: Where it is written, for messages.
+
+    Raises:
+        UsageError: If a key is unknown or a value is not what it must be.
+    """
+    table = Table(place, values)
+    table.check_keys(("min-effect", "false-alarms", "budget", "rules"))
+    return Rules(
+        place=place,
+        min_effect=_share(table, "min-effect"),
+        false_alarms=_false_alarms(table),
+        budget_s=_budget_s(table),
+        rows=tuple(map(_row_rule, table.tables("rules"))),
+    )
+
+
+def _share(table: Table, key: str) -> float | None:
+    if key not in table.values:
+        return None
+    value = table.values[key]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise table.wrong(key, _SHARE)
+    try:
+        return parse_share(str(value))
+    except ValueError:
+        raise table.wrong(key, _SHARE) from None
+
+
+def _false_alarms(table: Table) -> float | None:
+    share = _share(table, "false-alarms")
+    if share is not None and share >= 0.5:  # noqa: PLR2004 - a coin would do as well
+        raise table.wrong("false-alarms", 'a share below one half such as "1%"')
+    return share
+
+
+def _budget_s(table: Table) -> float | None:
+    need = "a number of seconds above 0"
+    if "budget" not in table.values:
+        return None
+    seconds = table.number("budget", need)
+    if not 0 < seconds < math.inf:
+        raise table.wrong("budget", need)
+    return seconds
+
+
+def _row_rule(table: Table) -> RowRule:
+    table.check_keys(("match", "min-effect", "ignore", "reason", "until"))
+    ignore = table.flag("ignore") if "ignore" in table.values else None
+    min_effect = _share(table, "min-effect")
+    if ignore is None and min_effect is None:
+        raise UsageError(f"{table.place}: does nothing; give it min-effect, or ignore = true")
+    for key in _without_ignore(table, ignore=bool(ignore)):
+        raise UsageError(
+            f"{table.place}: {key} says why or how long a row is ignored; "
+            "add ignore = true, or remove it"
+        )
+    return RowRule(
+        match=_expression(table),
+        min_effect=min_effect,
+        ignore=ignore,
+        reason=table.text("reason") if ignore else "",
+        until=table.day("until") if ignore else None,
+    )
+
+
+def _without_ignore(table: Table, *, ignore: bool) -> Iterator[str]:
+    return (key for key in ("reason", "until") if key in table.values and not ignore)
+
+
+def _expression(table: Table) -> str:
+    text = table.text("match")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise table.wrong("match", f"a regular expression, but {error}") from error
+    return text
