@@ -12,12 +12,15 @@ import pytest
 from packaging.requirements import Requirement
 
 from groundspeed.check import verdict
+from groundspeed.cli.accept import accept_command
 from groundspeed.cli.check import check_command
 from groundspeed.cli.main import INTERRUPTED, commands
 from groundspeed.errors import BrokenError, NoBaselineError, UsageError
 from groundspeed.measure import suite
 from groundspeed.measure.scratch import CACHE_VARIABLE
 from groundspeed.stats import GateRule
+from groundspeed.store import rules
+from groundspeed.store.accepted import parse_accepted
 
 _EXIT_WORDS = {
     verdict.EXIT_PASS: "pass",
@@ -91,6 +94,43 @@ def test_every_argument_is_documented(pages: dict[str, str]) -> None:
     told = [row[0].strip("`") for row in rows if not row[0].startswith("`-")]
     arguments = [p for p in check_command.params if p.param_type_name == "argument"]
     assert told == [(p.name or "").upper() for p in arguments]
+
+
+def test_every_option_and_argument_of_accept_is_documented(pages: dict[str, str]) -> None:
+    """cli.md lists those of `groundspeed accept` too, and no other."""
+    rows = _rows(_section(pages["docs/reference/cli.md"], "## groundspeed accept"))
+    told = {name for row in rows for name in re.findall(r"(?<!\w)--?[a-z]+|^`NAME", row[0])}
+    options = [p for p in accept_command.params if p.param_type_name == "option"]
+    exist = {name for option in options for name in option.opts}
+    exist.update(commands.context_settings["help_option_names"])
+    assert told == exist | {"`NAME"}
+    required = {option.opts[0] for option in options if option.required}
+    assert required == {row[0].strip("`").split()[0] for row in rows[1:] if row[2] == "required"}
+
+
+def test_every_setting_of_pyproject_is_documented(pages: dict[str, str]) -> None:
+    """settings.md has the keys of [tool.groundspeed] and of its rules that rules.py knows."""
+    page = pages["docs/reference/settings.md"]
+    for heading, known in (
+        ("## Read from pyproject.toml", rules.KEYS),
+        ("### Rules for single rows", rules.RULE_KEYS),
+    ):
+        assert tuple(row[0].strip("`") for row in _rows(_section(page, heading))) == known
+
+
+def test_the_example_of_settings_can_be_read(pages: dict[str, str]) -> None:
+    """Copied into a pyproject.toml it says what the page says."""
+    (example,) = re.findall(r"```toml\n(.*?)```", pages["docs/reference/settings.md"], re.DOTALL)
+    read = rules.parse_rules(tomllib.loads(example)["tool"]["groundspeed"], place="settings.md")
+    assert (read.min_effect, read.budget_s, len(read.rows)) == (0.02, 300, 2)
+
+
+def test_the_example_of_an_acceptance_can_be_read(pages: dict[str, str]) -> None:
+    """accept-a-change.md shows an entry that the file may hold."""
+    page = pages["docs/how-to/accept-a-change.md"]
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (entry,) = parse_accepted(example.encode(), place=Path("accepted.toml"))
+    assert f"up to {entry.ratio_high:.3f}x: {entry.reason}\n" in page
 
 
 def test_documented_defaults_are_those_of_the_options(pages: dict[str, str]) -> None:

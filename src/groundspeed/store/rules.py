@@ -13,7 +13,10 @@ from groundspeed.model import Ignored
 from groundspeed.store.tables import Table, read_toml
 from groundspeed.units import parse_share
 
-__all__ = ["NO_RULES", "RowRule", "Rules", "find_rules", "parse_rules"]
+__all__ = ["KEYS", "NO_RULES", "RULE_KEYS", "RowRule", "Rules", "find_rules", "parse_rules"]
+
+KEYS = ("min-effect", "false-alarms", "budget", "rules")
+RULE_KEYS = ("match", "min-effect", "ignore", "reason", "until")
 
 _FILE = "pyproject.toml"
 _HEAD = "[tool.groundspeed]"
@@ -88,7 +91,7 @@ class Rules:
     def unused(self, labels: Sequence[str]) -> tuple[str, ...]:
         """A sentence for each rule that matches none of the rows."""
         return tuple(
-            f"{self.place}: the rule for {rule.match!r} matches none of the {len(labels)} rows; "
+            f"{self.place}: the rule for {rule.match!r} matches no row of the suite; "
             "mend its match or remove it"
             for rule in self.rows
             if not any(rule.holds_for(label) for label in labels)
@@ -151,7 +154,7 @@ def parse_rules(values: Mapping[str, Any], *, place: str) -> Rules:
         UsageError: If a key is unknown or a value is not what it must be.
     """
     table = Table(place, values)
-    table.check_keys(("min-effect", "false-alarms", "budget", "rules"))
+    table.check_keys(KEYS)
     return Rules(
         place=place,
         min_effect=_share(table, "min-effect"),
@@ -191,7 +194,7 @@ def _budget_s(table: Table) -> float | None:
 
 
 def _row_rule(table: Table) -> RowRule:
-    table.check_keys(("match", "min-effect", "ignore", "reason", "until"))
+    table.check_keys(RULE_KEYS)
     ignore = table.flag("ignore") if "ignore" in table.values else None
     min_effect = _share(table, "min-effect")
     if ignore is None and min_effect is None:

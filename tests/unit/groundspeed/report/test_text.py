@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from groundspeed.model import CheckRecord, Commit, Comparison, Failure, Outcome, Side
+from groundspeed.model import (
+    Acceptance,
+    AcceptanceState,
+    AcceptedEntry,
+    CheckRecord,
+    Commit,
+    Comparison,
+    Failure,
+    Ignored,
+    Outcome,
+    Side,
+)
 from groundspeed.report.text import text_report
 
 GOLDEN = Path(__file__).parents[3] / "golden"
@@ -193,3 +204,55 @@ def test_style_adds_nothing_but_style(mixed: CheckRecord) -> None:
     for mark in (*(f"<{kind}>" for kind in kinds), "</>"):
         marked = marked.replace(mark, "")
     assert marked == text_report(mixed)
+
+
+IGNORED = Ignored(reason="process start-up is the system's", until="2027-01-31")
+ACCEPTED = Acceptance(
+    label="search.time_prefix(10, 'ab')",
+    ratio_high=1.06,
+    base="a" * 40,
+    candidate="b" * 40,
+    date="2026-02-27",
+    reason="prefixes are normalised now",
+)
+
+
+def test_excused(check: Check, row: RowMaker, broken_row: RowMaker) -> None:
+    """What is ignored or accepted is shown as it is, with the reason; it asks for no next step."""
+    broken = broken_row("io.time_read", BROKEN, failure("candidate", "sampling", "no table"))
+    entries = [
+        AcceptedEntry(acceptance=ACCEPTED, state=AcceptanceState.IN_FORCE),
+        AcceptedEntry(
+            acceptance=replace(ACCEPTED, label="cache.time_get", ratio_high=2.5, date="2026-01-02"),
+            state=AcceptanceState.SPENT,
+        ),
+    ]
+    record = check(
+        row("search.time_exact", SAME, 1.002),
+        row("search.time_prefix(10, 'ab')", SLOWER, 1.0531, base_s=942e-9, accepted=ACCEPTED),
+        row("pool.time_processes", SLOWER, 1.31, base_s=0.0183, ignored=IGNORED),
+        row("plan.time_join", UNDECIDED, 1.018, base_s=1.27, pairs=34, ignored=IGNORED),
+        row("plan.time_scan", SAME, 1.02, min_effect=0.05),
+        replace(broken, ignored=IGNORED),
+        accepted=tuple(entries),
+    )
+    assert record.exit_code == 0
+    assert_golden("text_excused", text_report(record))
+
+
+def test_a_slower_row_that_counts_can_be_accepted(check: Check, row: RowMaker) -> None:
+    """Of an accepted and a blocking row the blocking one is named, quoted for a shell."""
+    record = check(
+        row("search.time_prefix(10, 'ab')", SLOWER, 2.5, accepted=ACCEPTED),
+        row("io.time_read('a b')", SLOWER, 1.2),
+    )
+    (line,) = [x for x in text_report(record).splitlines() if "groundspeed accept" in x]
+    assert shlex.split(line) == ["groundspeed", "accept", "io.time_read('a b')", "--reason", "WHY"]
+
+
+def test_an_undecided_row_with_a_rule_is_helped_by_its_rule(check: Check, row: RowMaker) -> None:
+    """A larger --min-effect would not reach it."""
+    record = check(row("plan.time_join", UNDECIDED, 1.018, pairs=34, min_effect=0.05))
+    text = text_report(record)
+    assert "Next: raise min-effect in the rules for these rows" in text
+    assert "By rule that is 5 % for 1 row, with `same` within 15 %." in text

@@ -135,7 +135,7 @@ def test_a_rule_that_matches_no_row_is_told() -> None:
     """And no other is."""
     said = rules('[[rules]]\nmatch = "a"\nmin-effect = 0.2\n[[rules]]\nmatch = "z"\nignore = false')
     (sentence,) = said.unused(["a", "b"])
-    assert sentence.startswith(f"{PLACE}: the rule for 'z' matches none of the 2 rows")
+    assert sentence.startswith(f"{PLACE}: the rule for 'z' matches no row of the suite")
 
 
 def test_the_nearest_table_is_found(tmp_path: Path) -> None:
