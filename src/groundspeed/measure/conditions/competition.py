@@ -146,7 +146,7 @@ def judge_quota(conditions: Conditions) -> Finding:
     name, quota = "CPU quota", conditions.quota_cpus
     effect = (
         "A control group that has used up its share is halted for the rest of each period, in the "
-        "middle of samples"
+        "middle of samples; that counts as waiting, which a check takes out, but it takes longer"
     )
     if "quota_cpus" in conditions.unknown:
         return unknown(name, conditions, "quota_cpus", effect)

@@ -2,6 +2,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +303,62 @@ def test_heat_is_worse_while_it_lasts(quiet: Any, examine: Examine) -> None:
         WARNING,
         "slowed 9 times since the start, 2 of them just now",
     )
+
+
+ARM = {"proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "hypervisor"),
+    [
+        ({}, ""),
+        (ARM, None),
+        (ARM | {"proc/device-tree/hypervisor/compatible": "xen"}, "of a kind it does not name"),
+        (ARM | {"sys/class/dmi/id/sys_vendor": "QEMU\n"}, "QEMU"),
+        ({"proc/cpuinfo": "flags : tsc hypervisor\n"}, "of a kind it does not name"),
+    ],
+    ids=["real", "does not tell", "device tree", "firmware", "flag"],
+)
+def test_a_virtual_machine_is_told_by_its_signs(
+    files: dict[str, str | None], hypervisor: str | None, quiet: Any, examine: Examine
+) -> None:
+    """By the processor's flag, by what the firmware says, or not at all."""
+    conditions = examine(quiet, files)
+    assert conditions.hypervisor == hypervisor
+    found = finding(conditions, "virtual machine")
+    assert (found.severity, found.known) == (
+        OK if hypervisor == "" else NOTE,
+        hypervisor is not None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "fact", "reason"),
+    [
+        ({"proc/stat": "intr 1 0 0\n"}, "activity", "/proc/stat: not understood: it names no CPU"),
+        (
+            {f"{GROUP}/user.slice/cpu.max": "50000 0\n"},
+            "quota_cpus",
+            "/sys/fs/cgroup/user.slice/cpu.max: not understood: its period is 0 microseconds",
+        ),
+        ({"proc/vmstat": None, "proc/loadavg": None}, "load_average_1m", "/proc/loadavg: No such"),
+        ({"proc/meminfo": "MemTotal: 5 kB\n"}, "memory", "/proc/meminfo: without MemAvailable, "),
+    ],
+)
+def test_the_reason_names_the_file(
+    files: dict[str, str | None], fact: str, reason: str, quiet: Any, examine: Examine
+) -> None:
+    """As it is called on the machine, with what is wrong with it."""
+    quiet.later.clear()
+    assert examine(quiet, files).unknown[fact].startswith(reason)
+
+
+def test_a_debug_build_is_no_measure(quiet: Any, examine: Examine) -> None:
+    """It is a warning, and the way out is another build."""
+    conditions = examine(quiet)
+    debug = replace(conditions, python=replace(conditions.python, debug=True))
+    found = finding(debug, "Python")
+    assert (found.severity, found.fix) == (WARNING, "use a release build of Python")
 
 
 @pytest.mark.parametrize(
