@@ -13,6 +13,7 @@ from groundspeed.stats.distributions import (
     trigamma,
     trigamma_inverse,
 )
+from groundspeed.stats.exchange import ExchangeRate, exchange_rate
 from groundspeed.stats.location import interquartile_mean
 from groundspeed.stats.moderated import ModeratedVariance, VariancePrior, fit_prior, moderate
 from groundspeed.stats.multiplicity import benjamini_hochberg
@@ -34,6 +35,7 @@ __all__ = [
     "Conclusion",
     "Course",
     "Estimates",
+    "ExchangeRate",
     "FloatArray",
     "GateRule",
     "IntArray",
@@ -44,6 +46,7 @@ __all__ = [
     "benjamini_hochberg",
     "digamma",
     "estimate",
+    "exchange_rate",
     "fit_prior",
     "interquartile_mean",
     "look",
