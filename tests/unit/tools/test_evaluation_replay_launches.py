@@ -139,6 +139,7 @@ def test_missing_versions_are_left_out_and_told(tmp_path: Path) -> None:
     """A version counts with the launch groups that have it and base, if these are enough."""
     groups = [launch_group("work", versions=["0", "0b", "3"]) for _ in range(4)]
     groups += [launch_group("work", versions=["0", "0b"]), launch_group("work", versions=["3"])]
+    groups += [{"kind": "rr", "b": "work", "rec": {"0": [], "0b": [[]], "3": None}}]
     groups += [{"kind": "long", "b": "work", "rec": [[1, 1, 0, 0]]}]
     recording = read_recording(write(tmp_path / "a", groups), groups_min=5)
 
