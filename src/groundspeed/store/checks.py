@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import json
 import os
 import tempfile
@@ -51,8 +52,22 @@ def encode_record(record: CheckRecord) -> bytes:
 
 def record_schema() -> bytes:
     """The JSON Schema of a record, made from the types that write it."""
-    schema = msgspec.json.schema(CheckDocument)
+    schema = _with_clean_texts(msgspec.json.schema(CheckDocument))
     return json.dumps(schema, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _with_clean_texts(part: Any) -> Any:
+    """The schema with docstrings as Python 3.13 keeps them, without their indentation."""
+    if isinstance(part, list):
+        return [_with_clean_texts(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: inspect.cleandoc(value).rstrip()
+        if key == "description" and isinstance(value, str)
+        else _with_clean_texts(value)
+        for key, value in part.items()
+    }
 
 
 def keep_record(record: CheckRecord, folder: Path) -> Path:
