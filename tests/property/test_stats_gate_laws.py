@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundspeed.stats import Conclusion, FloatArray, GateRule, look, run_to_conclusion
+from groundspeed.stats.arrays import BoolArray
 
 OPEN, SLOWER, FASTER, SAME = Conclusion.OPEN, Conclusion.SLOWER, Conclusion.FASTER, Conclusion.SAME
 MIRROR = {OPEN: OPEN, SLOWER: FASTER, FASTER: SLOWER, SAME: SAME}
@@ -225,3 +226,50 @@ def test_a_larger_effect_calls_nothing_more_slower(
     assert {i for i, c in enumerate(large) if c is SLOWER} <= {
         i for i, c in enumerate(small) if c is SLOWER
     }
+
+
+@st.composite
+def suites_with_excused(draw: st.DrawFn) -> tuple[FloatArray, BoolArray]:
+    """Draw a suite and which of its rows are excused."""
+    suite = draw(suites())
+    return suite, np.array(draw(st.lists(st.booleans(), min_size=len(suite), max_size=len(suite))))
+
+
+@law
+@given(suites_with_excused(), st.floats(-0.5, 0.5), settled_rows, shares, rules)
+def test_how_slow_an_excused_row_is_bears_on_no_other_row(
+    given_rows: tuple[FloatArray, BoolArray],
+    shift: float,
+    settled: list[Conclusion],
+    share: float,
+    rule: GateRule,
+) -> None:
+    """Excused rows that are really slower leave the threshold of the others where it is."""
+    suite, excused = given_rows
+    suite = suite + np.where(excused, shift, 0.0)[:, None]
+    # The mirror image has the very same variance, so that only the excused rows' means differ.
+    mirrored = np.where(excused[:, None], -suite, suite)
+    before, after = (
+        look(s, settled=settled, share=share, rule=rule, excused=excused) for s in (suite, mirrored)
+    )
+    for row in np.flatnonzero(~excused):
+        assert after.conclusions[row] is before.conclusions[row]
+
+
+@law
+@given(suites_with_excused(), settled_rows, shares, rules)
+def test_excusing_rows_raises_no_alarm_and_mirrors(
+    given_rows: tuple[FloatArray, BoolArray],
+    settled: list[Conclusion],
+    share: float,
+    rule: GateRule,
+) -> None:
+    """The rows that count are at most as often slower as without excuses, both ways round."""
+    suite, excused = given_rows
+    without = look(suite, settled=settled, share=share, rule=rule).conclusions
+    there = look(suite, settled=settled, share=share, rule=rule, excused=excused).conclusions
+    for before, after in zip(without, there, strict=True):
+        assert after is before or (before in {SLOWER, FASTER} and after in {OPEN, SAME})
+    mirrored = [MIRROR[c] for c in settled]
+    back = look(-suite, settled=mirrored, share=share, rule=rule, excused=excused).conclusions
+    assert back == tuple(MIRROR[c] for c in there)

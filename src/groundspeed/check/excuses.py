@@ -4,14 +4,14 @@ Which acceptances hold is asked of the history and not of the calendar; decision
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from groundspeed.measure.repository import Repository
 from groundspeed.model import Acceptance, AcceptanceState, AcceptedEntry, Comparison, Outcome
 from groundspeed.store.rules import Rules
 
-__all__ = ["entries_for", "excused", "state_of"]
+__all__ = ["Excuses", "entries_for", "state_of"]
 
 Contains = Callable[[str, str], bool]
 """Whether the history of the first commit contains the second; false where one is unknown."""
@@ -59,25 +59,41 @@ def state_of(
     return AcceptanceState.ELSEWHERE
 
 
-def excused(
-    comparisons: Sequence[Comparison],
-    *,
-    rules: Rules,
-    entries: Sequence[AcceptedEntry],
-    today: date,
-) -> tuple[Comparison, ...]:
-    """The rows with what the rules and acceptances say of each."""
-    effects = rules.min_effects([c.row.label for c in comparisons])
-    in_force = [e.acceptance for e in entries if e.state is AcceptanceState.IN_FORCE]
-    return tuple(
-        replace(
-            comparison,
-            min_effect=effects.get(comparison.row.label),
-            ignored=rules.ignored(comparison.row.label, today),
-            accepted=_acceptance(comparison, in_force),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excuses:
+    """All that may keep a row of one check from blocking.
+
+    Attributes:
+        rules: The project's.
+        entries: Its acceptances, with what each means for this check.
+        today: The day of the check, UTC.
+    """
+
+    rules: Rules
+    entries: tuple[AcceptedEntry, ...]
+    today: date
+
+    def possible(self, label: str) -> bool:
+        """Whether a row of this label is ignored or may turn out to be accepted."""
+        accepted = any(acceptance.label == label for acceptance in self._in_force())
+        return accepted or self.rules.ignored(label, self.today) is not None
+
+    def applied(self, comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+        """The rows with what the rules and acceptances say of each."""
+        effects = self.rules.min_effects([c.row.label for c in comparisons])
+        in_force = self._in_force()
+        return tuple(
+            replace(
+                comparison,
+                min_effect=effects.get(comparison.row.label),
+                ignored=self.rules.ignored(comparison.row.label, self.today),
+                accepted=_acceptance(comparison, in_force),
+            )
+            for comparison in comparisons
         )
-        for comparison in comparisons
-    )
+
+    def _in_force(self) -> list[Acceptance]:
+        return [e.acceptance for e in self.entries if e.state is AcceptanceState.IN_FORCE]
 
 
 def _acceptance(comparison: Comparison, in_force: Sequence[Acceptance]) -> Acceptance | None:

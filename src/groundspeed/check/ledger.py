@@ -1,7 +1,7 @@
 """The pairs of every row and what the looks made of them: pure bookkeeping around `stats.look`."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +31,20 @@ class Ledger:
         rows: The rows to measure.
         rule: When to look and what to conclude.
         min_effects: Least effects of rows that have one of their own; the others have the rule's.
+        excused: Rows that alarm nobody; they ease no threshold of the others, see `stats.look`.
     """
 
     def __init__(
-        self, rows: Iterable[Row], rule: GateRule, *, min_effects: Mapping[Row, float] | None = None
+        self,
+        rows: Iterable[Row],
+        rule: GateRule,
+        *,
+        min_effects: Mapping[Row, float] | None = None,
+        excused: Collection[Row] = (),
     ) -> None:
         self._rule = rule
         self._min_effects = min_effects or {}
+        self._excused = frozenset(excused)
         self._pairs: dict[Row, list[PairSummary]] = {row: [] for row in rows}
         self._conclusions = dict.fromkeys(self._pairs, Conclusion.OPEN)
         self._estimates: dict[Row, Estimate] = {}
@@ -100,11 +107,20 @@ class Ledger:
         differences = np.array(
             [[math.log(p.candidate_s / p.base_s) for p in self._pairs[row]] for row in rows]
         )
-        settled = [c for c in self._conclusions.values() if c is not Conclusion.OPEN]
+        settled = [
+            Conclusion.SAME if row in self._excused else conclusion
+            for row, conclusion in self._conclusions.items()
+            if conclusion is not Conclusion.OPEN
+        ]
         share = self._rule.shares[self._looks]
         effects = [self._min_effects.get(row, self._rule.min_effect) for row in rows]
         result = look(
-            differences, settled=settled, share=share, rule=self._rule, min_effects=effects
+            differences,
+            settled=settled,
+            share=share,
+            rule=self._rule,
+            min_effects=effects,
+            excused=[row in self._excused for row in rows],
         )
         self._looks += 1
         estimates = result.estimates

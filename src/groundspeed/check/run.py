@@ -6,11 +6,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from groundspeed import __version__
-from groundspeed.check.excuses import entries_for, excused
+from groundspeed.check.excuses import Excuses, entries_for
 from groundspeed.check.request import CheckRequest, Progress
 from groundspeed.check.session import Session, SessionResult
 from groundspeed.check.verdict import decide
@@ -21,7 +21,7 @@ from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
 from groundspeed.measure.repository import Commit, Repository
 from groundspeed.measure.scratch import cache_folder, scratch_folder
 from groundspeed.measure.suite import SuiteConfig, find_suite
-from groundspeed.model import CHECK_SCHEMA, Acceptance, CheckRecord, Settings, Side
+from groundspeed.model import CHECK_SCHEMA, AcceptedEntry, CheckRecord, Settings, Side
 from groundspeed.model import Commit as CommitRecord
 from groundspeed.store.accepted import ACCEPTED_FILE, read_accepted
 from groundspeed.store.rules import Rules, find_rules
@@ -43,7 +43,7 @@ class CheckPlan:
         dirty: Whether the working tree differs from its commit.
         reason: Why this base, when the user named none.
         rules: What the project's pyproject.toml says about defaults and single rows.
-        accepted: The slowdowns that were accepted.
+        accepted: The slowdowns that were accepted, and what each means for these two sides.
     """
 
     repository: Repository
@@ -53,7 +53,7 @@ class CheckPlan:
     dirty: bool
     reason: str | None
     rules: Rules
-    accepted: tuple[Acceptance, ...]
+    accepted: tuple[AcceptedEntry, ...]
 
     @property
     def candidate_commit(self) -> Commit | None:
@@ -61,6 +61,10 @@ class CheckPlan:
         if self.candidate is None and not self.dirty:
             return self.repository.resolve("HEAD")
         return self.candidate
+
+    def excuses(self, today: date) -> Excuses:
+        """What may keep a slower row from blocking on this day."""
+        return Excuses(rules=self.rules, entries=self.accepted, today=today)
 
     @classmethod
     def of(cls, request: CheckRequest, results: Path) -> "CheckPlan":
@@ -75,7 +79,6 @@ class CheckPlan:
         suite = find_suite(request.start, repository, config=request.config)
         folder = suite.path.parent
         rules = find_rules(folder, repository.root)
-        accepted = read_accepted(folder / ACCEPTED_FILE)
         written = [*suite.output_dirs, folder / results, folder / ACCEPTED_FILE]
         candidate = repository.resolve(request.candidate) if request.candidate else None
         dirty = candidate is None and repository.is_dirty(ignoring=written)
@@ -84,6 +87,12 @@ class CheckPlan:
         else:
             choice = repository.default_base(dirty=dirty, candidate=candidate)
             base, reason = choice.commit, choice.reason
+        accepted = entries_for(
+            read_accepted(folder / ACCEPTED_FILE),
+            repository,
+            base=base.sha,
+            candidate=(candidate or repository.head()).sha,
+        )
         return cls(
             repository=repository,
             suite=suite,
@@ -129,6 +138,7 @@ def run_check(
             launcher=_launcher(plan, environments, cpus, scratch, seed),
             rule=request.rule,
             rules=plan.rules,
+            is_excused=plan.excuses(started_at.date()).possible,
             selection=request.selection,
             default_timeout_s=plan.suite.default_timeout_s,
             caches=scratch / "caches",
@@ -207,8 +217,7 @@ def _record(
 ) -> CheckRecord:
     base, candidate = _commits(plan)
     today = started_at.date()
-    entries = entries_for(plan.accepted, plan.repository, base=base.sha, candidate=candidate.sha)
-    comparisons = excused(result.comparisons, rules=plan.rules, entries=entries, today=today)
+    comparisons = plan.excuses(today).applied(result.comparisons)
     decision = decide(comparisons, result.file_failures)
     warnings = (*plan.suite.notes, *plan.rules.expired(today), *result.warnings)
     if base.sha == candidate.sha and not candidate.dirty:
@@ -229,7 +238,7 @@ def _record(
         settings=settings,
         comparisons=comparisons,
         file_failures=result.file_failures,
-        accepted=entries,
+        accepted=plan.accepted,
     )
 
 

@@ -62,6 +62,7 @@ class Session:
         launcher: Starts launch pairs.
         rule: What decides.
         rules: What the project says of single rows.
+        is_excused: Whether the row of this label is ignored or accepted, so that it alarms nobody.
         selection: Regular expressions on the rows' labels.
         default_timeout_s: For benchmarks that state none.
         caches: A private folder for the results of setup_cache.
@@ -74,6 +75,7 @@ class Session:
     launcher: Launcher
     rule: GateRule
     rules: Rules
+    is_excused: Callable[[str], bool]
     selection: Sequence[str]
     default_timeout_s: float
     caches: Path
@@ -115,7 +117,8 @@ class Session:
     def _ledger(self, rows: Sequence[Row]) -> Ledger:
         own = self.rules.min_effects([row.label for row in rows])
         min_effects = {row: own[row.label] for row in rows if row.label in own}
-        return Ledger(rows, self.rule, min_effects=min_effects)
+        excused = [row for row in rows if self.is_excused(row.label)]
+        return Ledger(rows, self.rule, min_effects=min_effects, excused=excused)
 
     # Launch pairs and their rows
 

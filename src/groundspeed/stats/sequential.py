@@ -229,6 +229,7 @@ def look(
     share: float,
     rule: GateRule,
     min_effects: npt.ArrayLike | None = None,
+    excused: npt.ArrayLike | None = None,
 ) -> Look:
     """Judge the open rows of a suite.
 
@@ -248,6 +249,9 @@ def look(
         min_effects: Least effect of each open row as ratio - 1, shape (rows,), in (0, 1]; its
             margin is the rule's, or three times it where the rule states none. None means the
             rule's own for every row.
+        excused: Which of the open rows alarm nobody, shape (rows,), bool. Benjamini-Hochberg lets
+            a row that is really slower ease the threshold of the others; an excused row does not,
+            or one that is always slower would raise the others' false alarms. None means no row.
 
     Raises:
         TooFewSamplesError: If there is no row or fewer than two pairs.
@@ -261,8 +265,9 @@ def look(
     effects = _min_effects(min_effects, rows=matrix.shape[0], rule=rule)
     estimates = estimate(matrix)
     level = rule.false_alarms * share
-    slower = _rejected(estimates.p_slower, settled, Conclusion.SLOWER, level)
-    faster = _rejected(estimates.p_faster, settled, Conclusion.FASTER, level)
+    silent = _excused(excused, rows=matrix.shape[0])
+    slower = _rejected(estimates.p_slower, settled, Conclusion.SLOWER, level, silent)
+    faster = _rejected(estimates.p_faster, settled, Conclusion.FASTER, level, silent)
     return Look(
         pairs=matrix.shape[1],
         conclusions=_conclude(estimates, slower=slower, faster=faster, effects=effects, rule=rule),
@@ -305,10 +310,28 @@ def run_to_conclusion(differences: npt.ArrayLike, rule: GateRule) -> Course:
 
 
 def _rejected(
-    p: FloatArray, settled: Sequence[Conclusion], kind: Conclusion, level: float
+    p: FloatArray,
+    settled: Sequence[Conclusion],
+    kind: Conclusion,
+    level: float,
+    silent: BoolArray,
 ) -> BoolArray:
     of_earlier_looks = [0.0 if conclusion is kind else 1.0 for conclusion in settled]
-    return benjamini_hochberg(np.concatenate([p, of_earlier_looks]), level)[: p.size]
+
+    def rejected(p_open: FloatArray) -> BoolArray:
+        return benjamini_hochberg(np.concatenate([p_open, of_earlier_looks]), level)[: p.size]
+
+    return np.where(silent, rejected(p), rejected(np.where(silent, 1.0, p)))
+
+
+def _excused(excused: npt.ArrayLike | None, *, rows: int) -> BoolArray:
+    """Which rows are excused, checked."""
+    silent = np.zeros(rows, dtype=np.bool_) if excused is None else np.asarray(excused)
+    if silent.shape != (rows,) or silent.dtype != np.bool_:
+        raise ValueError(
+            f"excused: got {silent.dtype} of shape {silent.shape}, needed a bool a row, ({rows},)"
+        )
+    return silent
 
 
 def _min_effects(min_effects: npt.ArrayLike | None, *, rows: int, rule: GateRule) -> FloatArray:

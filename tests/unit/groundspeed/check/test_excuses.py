@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundspeed.check.excuses import entries_for, excused, state_of
+from groundspeed.check.excuses import Excuses, entries_for, state_of
 from groundspeed.measure.repository import Repository
 from groundspeed.model import (
     Acceptance,
@@ -133,7 +133,9 @@ def entry(acceptance: Acceptance, state: AcceptanceState = IN_FORCE) -> Accepted
 
 def acceptance_of(comparison: Comparison, *entries: AcceptedEntry) -> Acceptance | None:
     """What excuses this row."""
-    (judged,) = excused([comparison], rules=NO_RULES, entries=entries, today=TODAY)
+    excuses = Excuses(rules=NO_RULES, entries=entries, today=TODAY)
+    (judged,) = excuses.applied([comparison])
+    assert judged.accepted is None or excuses.possible(comparison.row.label)
     return judged.accepted
 
 
@@ -178,8 +180,22 @@ def test_rules_are_written_into_the_rows() -> None:
             RowRule(match="a", ignore=True, reason="noise", until=TODAY),
         ),
     )
-    a, b = excused([row("a", 1.1), row("b", 1.1)], rules=rules, entries=[], today=TODAY)
+    excuses = Excuses(rules=rules, entries=(), today=TODAY)
+    a, b = excuses.applied([row("a", 1.1), row("b", 1.1)])
+    assert (excuses.possible("a"), excuses.possible("b")) == (True, False)
     assert (a.min_effect, a.ignored) == (0.03, Ignored(reason="noise", until="2026-11-22"))
     assert not a.blocking
     assert (b.min_effect, b.ignored, b.accepted) == (None, None, None)
     assert b.blocking
+
+
+@pytest.mark.parametrize(
+    ("state", "possible"), [(IN_FORCE, True), (SPENT, False), (ELSEWHERE, False)]
+)
+def test_a_row_may_be_accepted_only_by_an_entry_in_force(
+    state: AcceptanceState, possible: bool
+) -> None:
+    """Known before anything is measured: the label is what counts, not yet the ratio."""
+    excuses = Excuses(rules=NO_RULES, entries=(entry(accepted(), state),), today=TODAY)
+    assert excuses.possible("a") is possible
+    assert not excuses.possible("b")

@@ -97,3 +97,19 @@ def test_a_row_is_judged_by_its_own_minimum_effect() -> None:
         ledger.add_pair(summaries(ledger.open_rows, number))
     assert ledger.conclusion(SLOW) is Conclusion.SAME
     assert after(RULE.looks[0], SLOW, SAME).conclusion(SLOW) is Conclusion.SLOWER
+
+
+def test_an_excused_row_eases_no_threshold_when_it_is_settled() -> None:
+    """What a ledger concludes of a row is the same whether an excused one is slower or not."""
+    other = Row(name="other")
+    seen = []
+    for effect in (0.2, 0.0):
+        ledger = Ledger([SLOW, other], RULE, excused=[other])
+        for number in range(RULE.looks[0]):
+            pairs = summaries([SLOW, SAME if effect == 0.0 else SLOW], number)
+            ledger.add_pair({SLOW: pairs[SLOW], other: pairs[SAME if effect == 0.0 else SLOW]})
+        seen.append((ledger.conclusion(SLOW), ledger.conclusion(other)))
+    assert seen == [
+        (Conclusion.SLOWER, Conclusion.SLOWER),
+        (Conclusion.SLOWER, Conclusion.SAME),
+    ]

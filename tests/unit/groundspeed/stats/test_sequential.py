@@ -221,3 +221,30 @@ def test_a_row_with_a_larger_effect_is_the_same_where_another_is_slower() -> Non
     """Two rows, both 4 % slower: one is judged at 1 %, the other at 5 %."""
     seen = look(rows(0.04, 0.04), settled=[], share=1.0, rule=RULE, min_effects=[0.01, 0.05])
     assert seen.conclusions == (SLOWER, SAME)
+
+
+@pytest.mark.parametrize("excused", [[True], [1, 0], True])
+def test_excuses_that_fit_no_rows_are_refused(excused: Any) -> None:
+    """A bool a row, nothing else."""
+    with pytest.raises(ValueError, match=r"excused: got .* needed a bool a row"):
+        look(rows(0.0, 0.0), settled=[], share=1.0, rule=RULE, excused=excused)
+
+
+def test_an_excused_row_does_not_ease_the_threshold_of_another() -> None:
+    """Beside nine rows that are plainly slower a doubtful one is slower; beside excused ones not.
+
+    Its p-value lies between the level of one rejection in ten and that of ten.
+    """
+    suite = rows(*[0.5] * 9, 0.0, pairs=12)
+    suite[9] += 0.0115 - suite[9].mean()
+    rule = GateRule(false_alarms=1e-4)
+    for level_used in (0.1, 1.0):
+        assert look(suite, settled=[], share=level_used, rule=rule).conclusions[:9] == (SLOWER,) * 9
+    p = look(suite, settled=[], share=1.0, rule=rule).estimates.p_slower[9]
+    between = GateRule(false_alarms=float(p) * 3)
+    excused = [True] * 9 + [False]
+    eased = look(suite, settled=[], share=1.0, rule=between)
+    strict = look(suite, settled=[], share=1.0, rule=between, excused=excused)
+    assert eased.conclusions[9] is SLOWER
+    assert strict.conclusions[9] is not SLOWER
+    assert strict.conclusions[:9] == (SLOWER,) * 9
