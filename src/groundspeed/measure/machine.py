@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from groundspeed.measure.conditions.parsing import is_delay_counted
 from groundspeed.model import Machine
 
 __all__ = ["CpuPlan", "describe_machine", "plan_cpus"]
@@ -76,6 +77,6 @@ def _cpu_model() -> str:
 
 def _has_schedstat() -> bool:
     try:
-        return len(_SCHEDSTAT.read_text(encoding="ascii").split()) > 1
+        return is_delay_counted(_SCHEDSTAT.read_text(encoding="ascii"))
     except OSError:
         return False

@@ -412,12 +412,14 @@ class Row:
 
 
 def _open_schedstat() -> int | None:
+    """The file that counts run-queue delay; None where a kernel does not count it."""
     try:
         descriptor = os.open("/proc/self/schedstat", os.O_RDONLY)
-        os.pread(descriptor, 100, 0).split()[1]
-    except (OSError, IndexError):
+        run_ns, _, turns = (int(field) for field in os.pread(descriptor, 100, 0).split())
+    except (OSError, ValueError):
         return None
-    return descriptor
+    # This process has run, so zeros mean that nothing is counted.
+    return descriptor if run_ns and turns else None
 
 
 def serve_row(channel: Channel, row: Row) -> None:
