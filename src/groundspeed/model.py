@@ -18,6 +18,7 @@ __all__ = [
     "Comparison",
     "Failure",
     "Ignored",
+    "LabelExchange",
     "Machine",
     "Metric",
     "Outcome",
@@ -290,6 +291,30 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelExchange:
+    """How often the recorded launch pairs alarm when base and candidate are exchanged at random.
+
+    Exchanging the labels of whole launch pairs makes a check of unchanged code out of this one, so
+    the share of alarms estimates the false-alarm rate on this machine, in this hour. Five pairs
+    have only 32 exchanges: with few pairs it is coarse.
+
+    Attributes:
+        exchanges: How many were tried.
+        alarmed: In how many any row was called slower.
+        rate_low: Lower end of the 95 % interval (Wilson) of alarmed / exchanges.
+        rate_high: Upper end.
+        cut_short: Share of rows that an exchange left open when their recorded pairs ended; above
+            0 the rate is a lower bound.
+    """
+
+    exchanges: int
+    alarmed: int
+    rate_low: float
+    rate_high: float
+    cut_short: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRecord:
     """A whole check, as it is kept and as programs read it.
 
@@ -310,6 +335,7 @@ class CheckRecord:
         comparisons: Every row.
         file_failures: Benchmark files that could not be imported.
         accepted: Every entry of `results/accepted.toml`, in its order.
+        exchange: The false-alarm rate of its own launch pairs; None when too few were taken.
     """
 
     schema: str
@@ -328,6 +354,7 @@ class CheckRecord:
     comparisons: tuple[Comparison, ...]
     file_failures: tuple[Failure, ...] = ()
     accepted: tuple[AcceptedEntry, ...] = ()
+    exchange: LabelExchange | None = None
 
     def with_outcome(self, outcome: Outcome) -> tuple[Comparison, ...]:
         """The rows that ended so, in suite order."""

@@ -5,11 +5,12 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from groundspeed import __version__
+from groundspeed.check.exchange import exchange_labels
 from groundspeed.check.excuses import Excuses, entries_for
 from groundspeed.check.request import CheckRequest, Progress
 from groundspeed.check.session import Session, SessionResult
@@ -149,7 +150,15 @@ def run_check(
         )
         result = session.run()
     settings = _settings(request, environments, seed)
-    return _record(plan, result, settings, cpus, started_at, clock() - start_s)
+    labels = [c.row.label for c in result.comparisons]
+    exchange = exchange_labels(
+        result.comparisons,
+        request.rule,
+        min_effects=plan.rules.min_effects(labels),
+        seed=seed,
+    )
+    record = _record(plan, result, settings, cpus, started_at, clock() - start_s)
+    return replace(record, exchange=exchange)
 
 
 @contextlib.contextmanager
@@ -219,7 +228,9 @@ def _record(
     today = started_at.date()
     comparisons = plan.excuses(today).applied(result.comparisons)
     decision = decide(comparisons, result.file_failures)
-    warnings = (*plan.suite.notes, *plan.rules.expired(today), *result.warnings)
+    building = plan.suite.build_notes if settings.environment == "wheel" else ()
+    expired = plan.rules.expired(today)
+    warnings = (*plan.suite.notes, *building, *expired, *result.warnings)
     if base.sha == candidate.sha and not candidate.dirty:
         warnings = ("both sides are the same commit: this measures the gate itself", *warnings)
     return CheckRecord(

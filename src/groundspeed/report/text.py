@@ -13,6 +13,7 @@ from groundspeed.model import (
     Commit,
     Comparison,
     Failure,
+    LabelExchange,
     Outcome,
     Verdict,
 )
@@ -218,6 +219,19 @@ def _certainty(record: CheckRecord) -> str:
         f"{_own_effects(record)}"
         f"Brackets hold the ratio's {format_percent(judged[0].confidence or 0.0)} interval.\n"
         f"{_power(judged)}"
+        f"{_exchanged(record.exchange)}"
+    )
+
+
+def _exchanged(exchange: LabelExchange | None) -> str:
+    """How often these pairs would have alarmed on nothing; empty when that is not known."""
+    if exchange is None:
+        return ""
+    low, high = format_percent(exchange.rate_low), format_percent(exchange.rate_high)
+    bound = "; more if all rows had gone on to their end" if exchange.cut_short else ""
+    return (
+        "\nWith the labels of its launch pairs exchanged at random this check alarms "
+        f"{exchange.alarmed} times in {exchange.exchanges}\n(95 % interval {low} to {high}{bound})."
     )
 
 
