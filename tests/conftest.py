@@ -1,9 +1,21 @@
 """What every test shares: any order, no network, no colour, a cache folder of its own."""
 
 import os
+import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's affair: a limit would be a timed assertion.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
+
+# A job in the background of a shell begins with Ctrl-C ignored, and all it starts with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
