@@ -1,7 +1,8 @@
 """Frozen records: what was measured and what was decided.
 
-Seconds and bytes throughout; ratios are candidate / base, so above 1 means slower. A record holds
-facts only: what can be computed from others (a ratio from seconds) is a property.
+Seconds and bytes throughout. A ratio above 1 means slower, or worse: it is candidate / base, and
+base / candidate where more is better. A record holds facts only: what can be computed from others
+(a ratio from seconds) is a property.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ __all__ = [
     "CheckRecord",
     "Commit",
     "Comparison",
+    "Direction",
     "Failure",
     "Ignored",
     "LabelExchange",
@@ -25,7 +27,9 @@ __all__ = [
     "PairSummary",
     "Row",
     "Settings",
+    "Shard",
     "Side",
+    "ValuePair",
     "Verdict",
 ]
 
@@ -33,9 +37,25 @@ CHECK_SCHEMA = "groundspeed.check/1"
 
 Side = Literal["base", "candidate"]
 
-Metric = Literal["clean", "cpu", "wall", "timer"]
-"""What a sample is: wall time without run-queue delay, CPU time, plain wall time, or the
-benchmark's own timer."""
+Direction = Literal["lower", "higher"]
+"""Which way is better."""
+
+Metric = Literal[
+    "clean",
+    "cpu",
+    "wall",
+    "timer",
+    "instructions",
+    "allocations",
+    "peak_memory",
+    "memory",
+    "track",
+    "recorded",
+]
+"""What is compared. Times: wall time without run-queue delay, CPU time, plain wall time, or the
+benchmark's own timer. Others: instructions a call executes, bytes it has allocated at its peak, the
+peak memory of its process, the size of what it returns, what it returns, and what a test recorded.
+"""
 
 
 class Outcome(StrEnum):
@@ -66,15 +86,19 @@ class Row:
     Attributes:
         name: The benchmark's dotted name, as asv gives it.
         parameters: The parameters' representations, in order; empty without parameters.
+        quantity: Which of the several that one run records, such as `latency_s_p99`; empty where a
+            run gives one.
     """
 
     name: str
     parameters: tuple[str, ...] = ()
+    quantity: str = ""
 
     @property
     def label(self) -> str:
         """The name a person reads, `module.time_x(10, 'a')`."""
-        return f"{self.name}({', '.join(self.parameters)})" if self.parameters else self.name
+        name = f"{self.name}({', '.join(self.parameters)})" if self.parameters else self.name
+        return f"{name} {self.quantity}" if self.quantity else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +143,21 @@ class PairSummary:
     base_cpu_s: float
     candidate_cpu_s: float
     samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuePair:
+    """One launch pair of a row that is no time, in the comparison's unit.
+
+    Attributes:
+        pair: Which launch pair of the check, from 0.
+        base: What base gave.
+        candidate: What the candidate gave.
+    """
+
+    pair: int
+    base: float
+    candidate: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +220,19 @@ class Comparison:
         outcome: What was decided.
         metric: What its samples are; None when nothing was sampled.
         loops: Calls per sample, the same on both sides.
-        ratio: Candidate / base; None when nothing was measured.
+        ratio: Candidate / base, or base / candidate where more is better; None when nothing was
+            measured.
         ratio_low: Lower end of the ratio's interval at `confidence`.
         ratio_high: Upper end.
         confidence: Coverage of the interval, for example 0.98.
         p_slower: One-sided p-value of "not slower", before the suite's correction.
         p_faster: One-sided p-value of "not faster".
         detectable: The smallest slowdown (0.02 is 2 %) these pairs would show 19 times in 20.
-        pairs: Every launch pair's summary.
+        pairs: Every launch pair's summary, of a row that is a time.
+        values: Every launch pair's values, of any other row.
+        unit: Of the values: `s`, `bytes`, `instructions`, or what the benchmark states.
+        direction: Which way is better.
+        notes: What a reader should know of this row, a sentence each.
         failures: Why it is broken, skipped or has no baseline.
         min_effect: The smallest change worth reporting of this row, where a rule states one; None
             means that of the settings.
@@ -208,6 +252,10 @@ class Comparison:
     p_faster: float | None = None
     detectable: float | None = None
     pairs: tuple[PairSummary, ...] = ()
+    values: tuple[ValuePair, ...] = ()
+    unit: str = "s"
+    direction: Direction = "lower"
+    notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     min_effect: float | None = None
     ignored: Ignored | None = None
@@ -277,6 +325,9 @@ class Settings:
         seed: Of every random choice.
         environment: `overlay` or `wheel`.
         environment_reason: Why that one.
+        suite: Whose benchmarks: `asv` or `pytest`.
+        metric: What is compared of timed rows: `time`, or a `Metric` that was asked for.
+        lanes: Rows measured at once, each on a CPU of its own.
     """
 
     false_alarms: float
@@ -288,6 +339,24 @@ class Settings:
     seed: int
     environment: str
     environment_reason: str
+    suite: str = "asv"
+    metric: str = "time"
+    lanes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Which part of a check's rows a record holds.
+
+    Attributes:
+        index: From 1.
+        count: How many parts there are.
+        rows: Rows of the whole suite.
+    """
+
+    index: int
+    count: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +405,7 @@ class CheckRecord:
         file_failures: Benchmark files that could not be imported.
         accepted: Every entry of `results/accepted.toml`, in its order.
         exchange: The false-alarm rate of its own launch pairs; None when too few were taken.
+        shard: Which part of the rows these are; None for all.
     """
 
     schema: str
@@ -355,6 +425,7 @@ class CheckRecord:
     file_failures: tuple[Failure, ...] = ()
     accepted: tuple[AcceptedEntry, ...] = ()
     exchange: LabelExchange | None = None
+    shard: Shard | None = None
 
     def with_outcome(self, outcome: Outcome) -> tuple[Comparison, ...]:
         """The rows that ended so, in suite order."""

@@ -203,5 +203,5 @@ def _by_metric(samples: FloatArray, metric: Metric) -> FloatArray:
         case "cpu":
             cpu: FloatArray = np.maximum(samples[:, _CPU], 1e-12)
             return cpu
-        case "wall" | "timer":
+        case _:
             return np.maximum(samples[:, _WALL], 1e-12)
