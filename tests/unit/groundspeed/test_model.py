@@ -36,7 +36,8 @@ def test_records_are_frozen_slotted_and_by_keyword(record: type) -> None:
 
 
 def test_nothing_is_known_of_a_row_that_was_not_measured() -> None:
-    """A comparison claims nothing that was not given to it."""
+    """A comparison claims nothing that was not given to it, beyond being a time as most are."""
     bare = Comparison(row=Row(name="a"), outcome=Outcome.BROKEN)
     known = dataclasses.asdict(bare)
-    assert {name for name, value in known.items() if value} == {"row", "outcome"}
+    assert {name for name, value in known.items() if value} == {"row", "outcome", "unit", "direction"}
+    assert (bare.unit, bare.direction) == ("s", "lower")
