@@ -2,34 +2,23 @@
 
 import contextlib
 import math
-import os
 import re
 import signal
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundspeed.cli.output import (
-    Output,
-    output_option,
-    output_style,
-    print_report,
-    write_outputs,
-)
 from groundspeed.cli.progress import TerminalProgress
+from groundspeed.cli.telling import RECORDS, tell, telling_options, telling_taken_from
 from groundspeed.units import parse_share
 
 if TYPE_CHECKING:
     from groundspeed.check import CheckRequest
-    from groundspeed.model import CheckRecord
 
 __all__ = ["check_command"]
-
-_RECORDS = Path("results", "checks")
 
 
 def _finite(
@@ -56,16 +45,6 @@ def _expressions(
         except re.error as error:
             raise click.BadParameter(f"{text!r} is not a regular expression: {error}") from error
     return texts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """Where the result goes."""
-
-    outputs: tuple[Output, ...]
-    no_record: bool
-    exit_zero: bool
-    verbose: bool
 
 
 @click.command("check")
@@ -119,10 +98,7 @@ class Telling:
 )
 @click.option("--pin/--no-pin", default=True, help="Keep the samples on one CPU (default).")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of every random choice.")
-@output_option
-@click.option("--no-record", is_flag=True, help="Keep no record in results/checks.")
-@click.option("--exit-zero", is_flag=True, help="Report only: exit 0 whatever the verdict.")
-@click.option("-v", "--verbose", is_flag=True, help="List unchanged rows and whole tracebacks.")
+@telling_options
 @click.pass_context
 def check_command(context: click.Context, /, **options: Any) -> int:
     """Is CANDIDATE slower than BASE?
@@ -134,9 +110,9 @@ def check_command(context: click.Context, /, **options: Any) -> int:
     """
     from groundspeed.check import CheckPlan, run_check
 
-    telling = Telling(**{name: options.pop(name) for name in Telling.__slots__})
+    telling = telling_taken_from(options)
     request = _request(**options)
-    plan = CheckPlan.of(request, _RECORDS)
+    plan = CheckPlan.of(request, RECORDS)
     request = request.with_defaults(plan.rules, typed=_typed(context))
     progress = TerminalProgress()
     try:
@@ -144,7 +120,7 @@ def check_command(context: click.Context, /, **options: Any) -> int:
             record = run_check(request, plan, progress=progress)
     finally:
         progress.clear()
-    return _tell(record, telling, plan.suite.path.parent / _RECORDS)
+    return tell(record, telling, plan.suite.path.parent / RECORDS, again="check")
 
 
 def _typed(context: click.Context) -> set[str]:
@@ -164,16 +140,6 @@ def _request(*, min_effect: float, false_alarms: float, **options: Any) -> "Chec
     return CheckRequest(start=Path.cwd(), rule=rule, **options)
 
 
-def _tell(record: "CheckRecord", telling: Telling, folder: Path) -> int:
-    """Keep, print and write the result; returns the exit code."""
-    kept_as = None if telling.no_record else _keep(record, folder)
-    _print_report(record, kept_as=kept_as, verbose=telling.verbose)
-    written = _write_outputs(record, telling.outputs, verbose=telling.verbose)
-    if telling.exit_zero:
-        return 0
-    return record.exit_code or (0 if written else 5)
-
-
 @contextlib.contextmanager
 def _terminated_is_interrupted() -> Iterator[None]:
     """End a check that is terminated as tidily as one that is interrupted."""
@@ -186,42 +152,3 @@ def _terminated_is_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _keep(record: "CheckRecord", folder: Path) -> str | None:
-    from groundspeed.store.checks import keep_record
-
-    try:
-        return _relative(keep_record(record, folder))
-    except OSError as error:
-        click.echo(
-            f"groundspeed: no record was kept: {folder}: {error.strerror}; the verdict stands. "
-            "Make the folder writable, or say --no-record or --output json:PATH",
-            err=True,
-        )
-        return None
-
-
-def _relative(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return os.fspath(path.relative_to(Path.cwd()))
-    return os.fspath(path)
-
-
-def _print_report(record: "CheckRecord", *, kept_as: str | None, verbose: bool) -> None:
-    from groundspeed.report.text import text_report
-
-    print_report(text_report(record, style=output_style(), kept_as=kept_as, verbose=verbose))
-
-
-def _write_outputs(record: "CheckRecord", outputs: tuple[Output, ...], *, verbose: bool) -> bool:
-    """Write every --output; says whether all of them could be."""
-    from groundspeed.report.text import text_report
-    from groundspeed.store.checks import encode_record
-
-    return write_outputs(
-        outputs,
-        json=lambda: encode_record(record),
-        text=lambda: text_report(record, verbose=verbose),
-        again="check",
-    )

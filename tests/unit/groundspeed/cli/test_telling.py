@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from groundspeed.cli.check import Telling, _tell
 from groundspeed.cli.output import Output
+from groundspeed.cli.telling import Telling, tell
 from groundspeed.model import CheckRecord
 from groundspeed.report.text import text_report
 from groundspeed.store.checks import encode_record, read_record
@@ -32,7 +32,7 @@ def test_the_result_is_on_standard_output(
     record: CheckRecord, tmp_path: Path, capsys: Texts
 ) -> None:
     """The plain report, nothing else, and the exit code of the verdict."""
-    assert _tell(record, telling(), tmp_path) == record.exit_code == 1
+    assert tell(record, telling(), tmp_path, again="check") == record.exit_code == 1
     told = capsys.readouterr()
     assert (told.out, told.err) == (text_report(record), "")
     assert list(tmp_path.iterdir()) == []
@@ -40,7 +40,7 @@ def test_the_result_is_on_standard_output(
 
 def test_exit_zero_reports_only(record: CheckRecord, tmp_path: Path, capsys: Texts) -> None:
     """The same report, but always a success."""
-    assert _tell(record, telling(exit_zero=True), tmp_path) == 0
+    assert tell(record, telling(exit_zero=True), tmp_path, again="check") == 0
     assert capsys.readouterr().out == text_report(record)
 
 
@@ -49,7 +49,7 @@ def test_the_record_is_kept_and_named(
 ) -> None:
     """The report ends with where the record is, as seen from here."""
     monkeypatch.chdir(tmp_path)
-    _tell(record, telling(no_record=False), tmp_path / "results" / "checks")
+    tell(record, telling(no_record=False), tmp_path / "results" / "checks", again="check")
     (kept,) = (tmp_path / "results" / "checks").iterdir()
     assert read_record(kept) == record
     last = capsys.readouterr().out.splitlines()[-1]
@@ -62,7 +62,7 @@ def test_a_record_that_cannot_be_kept_does_not_change_the_verdict(
     """A file where the folder should be is told, and the verdict stands."""
     occupied = tmp_path / "checks"
     occupied.write_bytes(b"")
-    assert _tell(record, telling(no_record=False), occupied) == 1
+    assert tell(record, telling(no_record=False), occupied, again="check") == 1
     told = capsys.readouterr()
     assert "no record was kept" in told.err
     assert told.out == text_report(record)
@@ -71,7 +71,7 @@ def test_a_record_that_cannot_be_kept_does_not_change_the_verdict(
 def test_outputs_hold_what_was_told(record: CheckRecord, tmp_path: Path) -> None:
     """JSON is the record, text the report without any colour."""
     outputs = [Output(format=kind, path=tmp_path / kind) for kind in ("json", "text")]
-    _tell(record, telling(*outputs, verbose=True), tmp_path)
+    tell(record, telling(*outputs, verbose=True), tmp_path, again="check")
     assert (tmp_path / "json").read_bytes() == encode_record(record)
     assert (tmp_path / "text").read_text("utf-8") == text_report(record, verbose=True)
 
@@ -81,8 +81,8 @@ def test_a_pass_whose_output_is_lost_is_no_pass(
 ) -> None:
     """Exit 5 when nobody will find the result where it was asked for; slower stays slower."""
     lost = telling(Output(format="json", path=tmp_path / "gone" / "x.json"))
-    assert _tell(replace(record, exit_code=0), lost, tmp_path) == 5
-    assert _tell(record, lost, tmp_path) == 1
+    assert tell(replace(record, exit_code=0), lost, tmp_path, again="check") == 5
+    assert tell(record, lost, tmp_path, again="check") == 1
     assert "x.json was not written: No such file" in capsys.readouterr().err
 
 
@@ -95,5 +95,5 @@ def test_a_reader_that_leaves_early_does_not_change_the_verdict(
     output = Output(format="json", path=tmp_path / "check.json")
     with os.fdopen(writer, "w", encoding="utf-8") as left, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", left)
-        assert _tell(replace(record, exit_code=3), telling(output), tmp_path) == 3
+        assert tell(replace(record, exit_code=3), telling(output), tmp_path, again="check") == 3
     assert output.path.exists()
