@@ -5,6 +5,7 @@ base / candidate where more is better. A record holds facts only: what can be co
 (a ratio from seconds) is a property.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -31,6 +32,7 @@ __all__ = [
     "Side",
     "ValuePair",
     "Verdict",
+    "log_ratio",
 ]
 
 CHECK_SCHEMA = "groundspeed.check/1"
@@ -160,6 +162,23 @@ class ValuePair:
     candidate: float
 
 
+def log_ratio(base: float, candidate: float, direction: Direction = "lower") -> float:
+    """Give the logarithm of one pair's ratio, above 0 where the candidate is worse.
+
+    Equal values give 0, also two zeros. A value of 0 against another is infinitely far, either
+    way; values of which one is negative have no ratio, which is NaN.
+    """
+    if base == candidate:
+        return 0.0
+    if base < 0.0 or candidate < 0.0:
+        return math.nan
+    worse, better = (candidate, base) if direction == "lower" else (base, candidate)
+    if better == 0.0:
+        return math.inf
+    # The log of the quotient would not change its sign alone when the sides are exchanged.
+    return math.log(worse) - math.log(better) if worse > 0.0 else -math.inf
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
     """Why a row does not count, and for how long; see `[[tool.groundspeed.rules]]`.
@@ -260,6 +279,13 @@ class Comparison:
     min_effect: float | None = None
     ignored: Ignored | None = None
     accepted: Acceptance | None = None
+
+    @property
+    def log_ratios(self) -> tuple[float, ...]:
+        """The log ratio of every launch pair, above 0 where the candidate is worse."""
+        times = [(pair.base_s, pair.candidate_s) for pair in self.pairs]
+        values = [(pair.base, pair.candidate) for pair in self.values]
+        return tuple(log_ratio(*sides, self.direction) for sides in times or values)
 
     @property
     def blocking(self) -> bool:

@@ -11,38 +11,28 @@ from hypothesis.stateful import (
 )
 
 from groundspeed.check.ledger import Ledger
-from groundspeed.model import PairSummary, Row
+from groundspeed.model import Row
 from groundspeed.stats import Conclusion, GateRule
 
 OPEN = Conclusion.OPEN
 RULE = GateRule(looks=(2, 4, 7), shares=(0.2, 0.3, 0.5))
 
 
-def pair(number: int, difference: float) -> PairSummary:
-    """A launch pair that differs by exp(difference)."""
-    candidate_s = math.exp(difference)
-    return PairSummary(
-        pair=number,
-        base_s=1.0,
-        candidate_s=candidate_s,
-        base_wall_s=1.0,
-        candidate_wall_s=candidate_s,
-        base_cpu_s=1.0,
-        candidate_cpu_s=candidate_s,
-        samples=16,
-    )
-
-
 class LedgerMachine(RuleBasedStateMachine):
     """Launch pairs come in, rows break, the budget may end at any time."""
 
-    @initialize(effects=st.lists(st.sampled_from([0.0, 0.02, 0.2, -0.1]), max_size=5))
-    def open(self, effects: list[float]) -> None:
-        """Begin with some rows, each with an effect of its own."""
+    @initialize(
+        effects=st.lists(st.sampled_from([0.0, 0.02, 0.2, -0.1]), max_size=5),
+        families=st.lists(st.integers(0, 2), min_size=5, max_size=5),
+    )
+    def open(self, effects: list[float], families: list[int]) -> None:
+        """Begin with some rows, each with an effect and a family of its own."""
         self.effects = {Row(name=f"r{i}"): effect for i, effect in enumerate(effects)}
-        self.ledger = Ledger(self.effects, RULE)
-        self.given: dict[Row, list[PairSummary]] = {row: [] for row in self.effects}
+        family = dict(zip(self.effects, families, strict=False))
+        self.ledger = Ledger(self.effects, RULE, families=family)
+        self.given: dict[Row, list[float]] = {row: [] for row in self.effects}
         self.settled: dict[Row, Conclusion] = {}
+        self.aside: set[Row] = set()
         self.dropped: set[Row] = set()
         self.closed = False
 
@@ -52,13 +42,10 @@ class LedgerMachine(RuleBasedStateMachine):
         """Give every open row one more launch pair."""
         rows = self.ledger.open_rows
         due = self.ledger.pairs_to_next_look == 1
-        summaries = {
-            row: pair(self.ledger.pairs_done, self.effects[row] + off)
-            for row, off in zip(rows, noise, strict=False)
-        }
-        assert self.ledger.add_pair(summaries) is due
-        for row, summary in summaries.items():
-            self.given[row].append(summary)
+        differences = {row: self.effects[row] + off for row, off in zip(rows, noise, strict=False)}
+        assert self.ledger.add_pair(differences) is due
+        for row, difference in differences.items():
+            self.given[row].append(difference)
 
     @precondition(lambda self: not self.closed and self.ledger.open_rows)
     @rule(chosen=st.integers(0, 4))
@@ -68,6 +55,13 @@ class LedgerMachine(RuleBasedStateMachine):
         row = rows[chosen % len(rows)]
         self.ledger.drop(row)
         self.dropped.add(row)
+
+    @rule(chosen=st.sets(st.integers(0, 4), max_size=2))
+    def set_aside(self, chosen: set[int]) -> None:
+        """The budget does not reach for some rows; for settled and dropped ones it is too late."""
+        rows = [Row(name=f"r{i}") for i in chosen]
+        self.aside |= set(rows) & set(self.ledger.open_rows)
+        self.ledger.set_aside(rows)
 
     @rule()
     def close(self) -> None:
@@ -92,9 +86,25 @@ class LedgerMachine(RuleBasedStateMachine):
     def no_pair_is_lost(self) -> None:
         """Each row has the pairs it was given, in order; an open one has all there were."""
         for row, pairs in self.given.items():
-            assert self.ledger.pairs(row) == tuple(pairs)
+            assert self.ledger.differences(row) == tuple(pairs)
         for row in self.ledger.open_rows:
             assert len(self.given[row]) == self.ledger.pairs_done
+
+    @invariant()
+    def rows_set_aside_end_undecided(self) -> None:
+        """They are never open again and never concluded."""
+        for row in self.aside - self.dropped:
+            assert self.ledger.conclusion(row) is OPEN
+        assert not self.aside & set(self.ledger.open_rows)
+
+    @invariant()
+    def doubt_is_about_the_open_rows(self) -> None:
+        """All of them, once, and no row more suspect than one before it."""
+        doubted = self.ledger.doubt()
+        assert sorted(doubted) == sorted(self.ledger.open_rows)
+        estimates = [self.ledger.estimate(row) for row in doubted]
+        p = [math.inf if e is None else e.p_slower for e in estimates]
+        assert p == sorted(p)
 
     @invariant()
     def estimates_come_with_the_first_look(self) -> None:
@@ -140,6 +150,6 @@ def concluded(effects: list[float], wiggle: float, pairs: int, *, sign: int) -> 
     ledger = Ledger(rows, RULE)
     for number in range(pairs):
         off = wiggle * math.cos(number)
-        ledger.add_pair({row: pair(number, sign * (rows[row] + off)) for row in ledger.open_rows})
+        ledger.add_pair({row: sign * (rows[row] + off) for row in ledger.open_rows})
     ledger.close()
     return [ledger.conclusion(row) for row in rows]

@@ -18,7 +18,7 @@ from groundspeed.measure.lockstep import (
     SuiteRow,
 )
 from groundspeed.measure.sampling import Calibration, RowContext, calibrate, measure
-from groundspeed.model import Comparison, Failure, Outcome, PairSummary, Row, Side
+from groundspeed.model import Comparison, Failure, Outcome, PairSummary, Row, Side, log_ratio
 from groundspeed.stats import Conclusion, GateRule
 from groundspeed.store.rules import Rules
 
@@ -85,6 +85,7 @@ class Session:
     progress: Progress
     _contexts: dict[Row, RowContext] = field(default_factory=dict, init=False)
     _calibrations: dict[Row, Calibration] = field(default_factory=dict, init=False)
+    _pairs: dict[Row, list[PairSummary]] = field(default_factory=dict, init=False)
     _phases: dict[Row, int] = field(default_factory=dict, init=False)
     _ended: dict[Row, Comparison] = field(default_factory=dict, init=False)
     _warnings: list[str] = field(default_factory=list, init=False)
@@ -213,7 +214,7 @@ class Session:
         while not ledger.finished:
             following = self._start() if self._may_start_ahead(ledger) else None
             try:
-                ledger.add_pair(self._take_pair(pair, ledger))
+                self._add_pair(ledger, self._take_pair(pair, ledger))
             except _BudgetSpentError:
                 break
             self._close(pair)
@@ -222,6 +223,11 @@ class Session:
                 pair = following or self._start()
                 pair.descriptions()
         ledger.close()
+
+    def _add_pair(self, ledger: Ledger, summaries: Mapping[Row, PairSummary]) -> None:
+        for row, summary in summaries.items():
+            self._pairs.setdefault(row, []).append(summary)
+        ledger.add_pair({row: log_ratio(p.base_s, p.candidate_s) for row, p in summaries.items()})
 
     def _may_start_ahead(self, ledger: Ledger) -> bool:
         """Start the next launch pair while one is measured, where it has a CPU of its own."""
@@ -299,7 +305,7 @@ class Session:
             p_slower=estimate.p_slower if estimate else None,
             p_faster=estimate.p_faster if estimate else None,
             detectable=estimate.detectable if estimate else None,
-            pairs=ledger.pairs(row),
+            pairs=tuple(self._pairs.get(row, ())),
         )
 
 

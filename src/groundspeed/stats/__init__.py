@@ -5,27 +5,34 @@ Without any input, output, clock or chance of its own. The gate's chain reads `i
 `benjamini_hochberg` (many rows), `look` and `GateRule` (when to stop and what to call it).
 """
 
-from groundspeed.stats.arrays import BoolArray, FloatArray, IntArray
+from groundspeed.stats.arrays import BoolArray, Families, FloatArray, IntArray
 from groundspeed.stats.distributions import (
     digamma,
     student_t_ppf,
     student_t_sf,
+    student_t_tails,
     trigamma,
     trigamma_inverse,
 )
+from groundspeed.stats.estimates import Estimates, estimate
 from groundspeed.stats.exchange import ExchangeRate, exchange_rate
 from groundspeed.stats.location import interquartile_mean
-from groundspeed.stats.moderated import ModeratedVariance, VariancePrior, fit_prior, moderate
+from groundspeed.stats.moderated import (
+    FamilyVariances,
+    ModeratedVariance,
+    VariancePrior,
+    fit_prior,
+    moderate,
+    moderate_families,
+)
 from groundspeed.stats.multiplicity import benjamini_hochberg
 from groundspeed.stats.paired import PairedSummary, summarise
 from groundspeed.stats.power import minimum_detectable_effect
 from groundspeed.stats.sequential import (
     Conclusion,
     Course,
-    Estimates,
     GateRule,
     Look,
-    estimate,
     look,
     run_to_conclusion,
 )
@@ -36,6 +43,8 @@ __all__ = [
     "Course",
     "Estimates",
     "ExchangeRate",
+    "Families",
+    "FamilyVariances",
     "FloatArray",
     "GateRule",
     "IntArray",
@@ -52,9 +61,11 @@ __all__ = [
     "look",
     "minimum_detectable_effect",
     "moderate",
+    "moderate_families",
     "run_to_conclusion",
     "student_t_ppf",
     "student_t_sf",
+    "student_t_tails",
     "summarise",
     "trigamma",
     "trigamma_inverse",

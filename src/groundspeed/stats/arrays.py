@@ -1,5 +1,6 @@
 """The array types of the package and the checks at its doors."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -7,11 +8,21 @@ import numpy.typing as npt
 
 from groundspeed.errors import TooFewSamplesError
 
-__all__ = ["BoolArray", "FloatArray", "IntArray", "finite_matrix", "finite_vector"]
+__all__ = [
+    "BoolArray",
+    "Families",
+    "FloatArray",
+    "IntArray",
+    "family_vector",
+    "finite_matrix",
+    "finite_vector",
+]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+# A small integer for each row: which rows have noise of one kind.
+Families: TypeAlias = Sequence[int] | IntArray
 
 
 def finite_vector(values: npt.ArrayLike, *, subject: str) -> FloatArray:
@@ -58,6 +69,23 @@ def finite_matrix(values: npt.ArrayLike, *, subject: str, columns_min: int) -> F
         )
     _refuse_non_finite(matrix, subject)
     return matrix
+
+
+def family_vector(families: Families | None, *, rows: int) -> IntArray:
+    """Give the family of each row as int64, shape (rows,); None means one family for all.
+
+    Raises:
+        ValueError: If they are no integers, or not one a row.
+    """
+    if families is None:
+        return np.zeros(rows, dtype=np.int64)
+    vector = np.asarray(families)
+    if vector.shape != (rows,) or vector.dtype.kind not in "iu":
+        raise ValueError(
+            f"families: got {vector.dtype} of shape {vector.shape}, needed an integer a row, "
+            f"({rows},)"
+        )
+    return vector.astype(np.int64)
 
 
 def _refuse_non_finite(values: FloatArray, subject: str) -> None:

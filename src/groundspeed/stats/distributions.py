@@ -21,7 +21,14 @@ import numpy.typing as npt
 
 from groundspeed.stats.arrays import FloatArray
 
-__all__ = ["digamma", "student_t_ppf", "student_t_sf", "trigamma", "trigamma_inverse"]
+__all__ = [
+    "digamma",
+    "student_t_ppf",
+    "student_t_sf",
+    "student_t_tails",
+    "trigamma",
+    "trigamma_inverse",
+]
 
 # B_2, B_4, ... B_16.
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
@@ -106,11 +113,14 @@ def trigamma_inverse(y: npt.ArrayLike) -> FloatArray:
     if not ((target > 0.0) & np.isfinite(target)).all():
         raise ValueError("trigamma_inverse: needed finite y > 0; a variance of 0 has no inverse")
     x = 0.5 + 1.0 / target
+    is_open = np.ones(target.shape, dtype=np.bool_)
     for _ in range(_NEWTON_STEPS_MAX):  # pragma: no branch - a bound it never reaches
         value = trigamma(x)
         step = value * (1.0 - value / target) / _tetragamma(x)
-        x = x + step
-        if (np.abs(step) <= 1e-13 * x).all():
+        x = x + np.where(is_open, step, 0.0)
+        # Each stops by itself, so that its last digits do not depend on its neighbours.
+        is_open = is_open & (np.abs(step) > 1e-13 * x)
+        if not is_open.any():
             break
     return np.asarray(x)
 
@@ -127,10 +137,23 @@ def student_t_sf(t: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     Raises:
         ValueError: If a t is NaN or a df is below 1.
     """
+    return student_t_tails(t, df)[0]
+
+
+def student_t_tails(t: npt.ArrayLike, df: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Chances that Student's t exceeds `t` and that it falls below: `student_t_sf` of t and -t.
+
+    Args:
+        t: As `student_t_sf` takes it.
+        df: As `student_t_sf` takes it.
+
+    Raises:
+        ValueError: If a t is NaN or a df is below 1.
+    """
     t_, df_ = _checked(t, df)
-    upper, _ = _upper_tail(np.minimum(np.abs(t_), _T_MAX), df_)
-    upper = np.where(np.isinf(t_), 0.0, upper)
-    return np.where(t_ >= 0.0, upper, 1.0 - upper)
+    outer, _ = _upper_tail(np.minimum(np.abs(t_), _T_MAX), df_)
+    outer = np.where(np.isinf(t_), 0.0, outer)
+    return np.where(t_ >= 0.0, outer, 1.0 - outer), np.where(t_ <= 0.0, outer, 1.0 - outer)
 
 
 def student_t_ppf(p: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
@@ -153,11 +176,13 @@ def student_t_ppf(p: npt.ArrayLike, df: npt.ArrayLike) -> FloatArray:
     root = np.sqrt(df_)
     # cosh(v + w) >= cosh(v) cosh(w) bounds the tail by cosh(w)^-df / 2: the root lies left of here.
     w = _arccosh_exp(-np.log(2.0 * tail) / df_)
+    is_open = np.ones(w.shape, dtype=np.bool_)
     for _ in range(_NEWTON_STEPS_MAX):  # pragma: no branch - a bound it never reaches
         upper, density = _upper_tail(root * np.sinh(w), df_)
         step = (np.log(upper) - np.log(tail)) * upper / density
-        w = np.maximum(w + step, 0.0)
-        if (np.abs(step) <= 1e-14 * w + 1e-16 / root).all():
+        w = np.where(is_open, np.maximum(w + step, 0.0), w)
+        is_open = is_open & (np.abs(step) > 1e-14 * w + 1e-16 / root)
+        if not is_open.any():
             break
     return np.asarray(np.copysign(root * np.sinh(w), p_ - 0.5))
 

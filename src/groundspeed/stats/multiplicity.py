@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from groundspeed.stats.arrays import BoolArray, finite_vector
 
-__all__ = ["benjamini_hochberg"]
+__all__ = ["benjamini_hochberg", "benjamini_hochberg_beside"]
 
 
 def benjamini_hochberg(p: npt.ArrayLike, level: float) -> BoolArray:
@@ -35,3 +35,23 @@ def benjamini_hochberg(p: npt.ArrayLike, level: float) -> BoolArray:
     if not passing.size:
         return np.zeros(values.shape, dtype=np.bool_)
     return np.asarray(values <= ordered[passing[-1]])
+
+
+def benjamini_hochberg_beside(
+    p: npt.ArrayLike, level: float, *, rejected: int, kept: int
+) -> BoolArray:
+    """Mark what to reject beside hypotheses that were settled before.
+
+    Args:
+        p: p-values of the open ones, as `benjamini_hochberg` takes them.
+        level: Above 0, below 1.
+        rejected: How many were rejected before; they count with p = 0.
+        kept: How many were not; they count with p = 1.
+
+    Raises:
+        TooFewSamplesError: If there is no p-value.
+        ValueError: If a p-value or the level is out of range.
+    """
+    values = finite_vector(p, subject="p-values")
+    all_values = np.concatenate([values, np.zeros(rejected), np.ones(kept)])
+    return benjamini_hochberg(all_values, level)[: values.size]

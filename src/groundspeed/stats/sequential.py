@@ -23,19 +23,23 @@ import numpy as np
 import numpy.typing as npt
 
 from groundspeed.errors import TooFewSamplesError
-from groundspeed.stats.arrays import BoolArray, FloatArray, IntArray, finite_matrix
-from groundspeed.stats.distributions import student_t_ppf, student_t_sf
-from groundspeed.stats.moderated import VariancePrior, moderate
-from groundspeed.stats.multiplicity import benjamini_hochberg
-from groundspeed.stats.paired import summarise
+from groundspeed.stats.arrays import (
+    BoolArray,
+    Families,
+    FloatArray,
+    IntArray,
+    family_vector,
+    finite_matrix,
+)
+from groundspeed.stats.estimates import Estimates, estimate
+from groundspeed.stats.multiplicity import benjamini_hochberg_beside
 
 __all__ = [
     "Conclusion",
     "Course",
-    "Estimates",
     "GateRule",
     "Look",
-    "estimate",
+    "conclude",
     "look",
     "run_to_conclusion",
 ]
@@ -131,41 +135,6 @@ class GateRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimates:
-    """How far each row has moved, and how sure that is; every array has shape (rows,).
-
-    Attributes:
-        mean: Mean of log(candidate / base); positive means the candidate is slower.
-        standard_error: Of that mean, moderated over the suite.
-        df: Degrees of freedom of every standard error.
-        p_slower: Chance of a mean at least this high if the row is not slower.
-        p_faster: Chance of a mean at least this low if the row is not faster.
-        prior: What the suite says about any row's variance of the mean.
-    """
-
-    mean: FloatArray
-    standard_error: FloatArray
-    df: float
-    p_slower: FloatArray
-    p_faster: FloatArray
-    prior: VariancePrior
-
-    def interval(self, confidence: float) -> tuple[FloatArray, FloatArray]:
-        """Give the ends of the two-sided interval of the mean, on the log scale.
-
-        Args:
-            confidence: In (0, 1).
-
-        Raises:
-            ValueError: If the confidence is out of range.
-        """
-        if not 0.0 < confidence < 1.0:
-            raise ValueError(f"confidence: got {confidence}, needed a number between 0 and 1")
-        reach = -float(student_t_ppf((1.0 - confidence) / 2.0, self.df)) * self.standard_error
-        return self.mean - reach, self.mean + reach
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What one look has shown of the rows that were still open.
 
@@ -195,34 +164,7 @@ class Course:
     looks: tuple[Look, ...]
 
 
-def estimate(differences: npt.ArrayLike) -> Estimates:
-    """Estimate every row of a suite, its variance moderated by the others.
-
-    A row without any variance in a suite without any is certain: p is 0 or 1, or 1/2 at mean 0.
-
-    Args:
-        differences: log(candidate / base), shape (rows, pairs), rows >= 1, pairs >= 2, finite.
-
-    Raises:
-        TooFewSamplesError: If there is no row or fewer than two pairs.
-        ValueError: If a difference is NaN or infinite, or the shape is another.
-    """
-    summary = summarise(differences)
-    moderated = moderate(summary.variance, df=summary.df)
-    error = np.sqrt(moderated.variance)
-    certain = np.where(summary.mean == 0.0, 0.0, np.copysign(np.inf, summary.mean))
-    t = np.divide(summary.mean, error, out=certain, where=error > 0.0)
-    return Estimates(
-        mean=summary.mean,
-        standard_error=error,
-        df=moderated.df,
-        p_slower=student_t_sf(t, moderated.df),
-        p_faster=student_t_sf(-t, moderated.df),
-        prior=moderated.prior,
-    )
-
-
-def look(
+def look(  # noqa: PLR0913 - by name only; what each row has of its own is one each
     differences: npt.ArrayLike,
     *,
     settled: Sequence[Conclusion],
@@ -230,6 +172,7 @@ def look(
     rule: GateRule,
     min_effects: npt.ArrayLike | None = None,
     excused: npt.ArrayLike | None = None,
+    families: Families | None = None,
 ) -> Look:
     """Judge the open rows of a suite.
 
@@ -252,6 +195,8 @@ def look(
         excused: Which of the open rows alarm nobody, shape (rows,), bool. Benjamini-Hochberg lets
             a row that is really slower ease the threshold of the others; an excused row does not,
             or one that is always slower would raise the others' false alarms. None means no row.
+        families: Family of each open row, as `estimate` takes it: variances are moderated within
+            one, the correction is over all rows.
 
     Raises:
         TooFewSamplesError: If there is no row or fewer than two pairs.
@@ -263,31 +208,36 @@ def look(
         raise ValueError(f"share: got {share}, needed a number above 0 and at most 1")
     matrix = finite_matrix(differences, subject="differences", columns_min=2)
     effects = _min_effects(min_effects, rows=matrix.shape[0], rule=rule)
-    estimates = estimate(matrix)
+    estimates = estimate(matrix, families=families)
     level = rule.false_alarms * share
     silent = _excused(excused, rows=matrix.shape[0])
     slower = _rejected(estimates.p_slower, settled, Conclusion.SLOWER, level, silent)
     faster = _rejected(estimates.p_faster, settled, Conclusion.FASTER, level, silent)
+    names = conclude(estimates, slower=slower, faster=faster, effects=effects, rule=rule)
     return Look(
         pairs=matrix.shape[1],
-        conclusions=_conclude(estimates, slower=slower, faster=faster, effects=effects, rule=rule),
+        conclusions=tuple(Conclusion(name) for name in names),
         estimates=estimates,
     )
 
 
-def run_to_conclusion(differences: npt.ArrayLike, rule: GateRule) -> Course:
+def run_to_conclusion(
+    differences: npt.ArrayLike, rule: GateRule, *, families: Families | None = None
+) -> Course:
     """Apply the rule to a suite whose launch pairs are all there already.
 
     Args:
         differences: log(candidate / base), shape (rows, pairs), in the order measured. Pairs
             beyond the rule's last look are not used; with fewer, the looks end earlier.
         rule: When to look and what to conclude.
+        families: Family of each row, as `estimate` takes it.
 
     Raises:
         TooFewSamplesError: If there is no row, or fewer pairs than the first look needs.
-        ValueError: If a difference is NaN or infinite, or the shape is another.
+        ValueError: If a difference is NaN or infinite, or a shape is another.
     """
     matrix = finite_matrix(differences, subject="differences", columns_min=2)
+    family = family_vector(families, rows=matrix.shape[0])
     if matrix.shape[1] < rule.looks[0]:
         raise TooFewSamplesError(
             f"differences: got {matrix.shape[1]} launch pairs, but the first look needs "
@@ -301,12 +251,48 @@ def run_to_conclusion(differences: npt.ArrayLike, rule: GateRule) -> Course:
         if not open_rows or pairs > matrix.shape[1]:
             break
         settled = [c for c in conclusions if c is not Conclusion.OPEN]
-        seen = look(matrix[open_rows, :pairs], settled=settled, share=share, rule=rule)
+        seen = look(
+            matrix[open_rows, :pairs],
+            settled=settled,
+            share=share,
+            rule=rule,
+            families=family[open_rows],
+        )
         taken.append(seen)
         used[open_rows] = pairs
         for row, conclusion in zip(open_rows, seen.conclusions, strict=True):
             conclusions[row] = conclusion
     return Course(conclusions=tuple(conclusions), pairs=used, looks=tuple(taken))
+
+
+def conclude(
+    estimates: Estimates,
+    *,
+    slower: BoolArray,
+    faster: BoolArray,
+    effects: FloatArray,
+    rule: GateRule,
+) -> npt.NDArray[np.str_]:
+    """Name what is known of each row: the values of `Conclusion`, shape (rows,).
+
+    Args:
+        estimates: Of the rows.
+        slower: Rows whose "not slower" was rejected.
+        faster: Rows whose "not faster" was rejected.
+        effects: Least effect of each row, ratio - 1.
+        rule: Its margin and the confidence of `same`.
+    """
+    least = _log1p(effects)
+    margin = _log1p(
+        _MARGIN_IN_EFFECTS * effects if rule.margin is None else np.full(effects.size, rule.margin)
+    )
+    low, high = estimates.interval(rule.same_confidence)
+    inside = (-margin < low) & (high < margin) & (np.abs(estimates.mean) < least)
+    return np.select(
+        [slower & (estimates.mean >= least), faster & (estimates.mean <= -least), inside],
+        [Conclusion.SLOWER, Conclusion.FASTER, Conclusion.SAME],
+        default=Conclusion.OPEN,
+    )
 
 
 def _rejected(
@@ -316,10 +302,10 @@ def _rejected(
     level: float,
     silent: BoolArray,
 ) -> BoolArray:
-    of_earlier_looks = [0.0 if conclusion is kind else 1.0 for conclusion in settled]
+    found = sum(conclusion is kind for conclusion in settled)
 
     def rejected(p_open: FloatArray) -> BoolArray:
-        return benjamini_hochberg(np.concatenate([p_open, of_earlier_looks]), level)[: p.size]
+        return benjamini_hochberg_beside(p_open, level, rejected=found, kept=len(settled) - found)
 
     return np.where(silent, rejected(p), rejected(np.where(silent, 1.0, p)))
 
@@ -352,25 +338,3 @@ def _min_effects(min_effects: npt.ArrayLike | None, *, rows: int, rule: GateRule
 def _log1p(values: FloatArray) -> FloatArray:
     """log(1 + value), each as `math` rounds it, so that one value and an array of it agree."""
     return np.array([math.log1p(value) for value in values])
-
-
-def _conclude(
-    estimates: Estimates,
-    *,
-    slower: BoolArray,
-    faster: BoolArray,
-    effects: FloatArray,
-    rule: GateRule,
-) -> tuple[Conclusion, ...]:
-    least = _log1p(effects)
-    margin = _log1p(
-        _MARGIN_IN_EFFECTS * effects if rule.margin is None else np.full(effects.size, rule.margin)
-    )
-    low, high = estimates.interval(rule.same_confidence)
-    inside = (-margin < low) & (high < margin) & (np.abs(estimates.mean) < least)
-    names = np.select(
-        [slower & (estimates.mean >= least), faster & (estimates.mean <= -least), inside],
-        [Conclusion.SLOWER, Conclusion.FASTER, Conclusion.SAME],
-        default=Conclusion.OPEN,
-    )
-    return tuple(Conclusion(name) for name in names)

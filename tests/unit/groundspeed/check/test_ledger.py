@@ -3,7 +3,7 @@ import math
 import pytest
 
 from groundspeed.check.ledger import Ledger
-from groundspeed.model import PairSummary, Row
+from groundspeed.model import Row
 from groundspeed.stats import Conclusion, GateRule
 
 RULE = GateRule()
@@ -12,29 +12,16 @@ EFFECTS = {SLOW: 0.2, SAME: 0.0, LOUD: 0.0}
 NOISE = {SLOW: 1e-3, SAME: 1e-3, LOUD: 0.3}
 
 
-def summaries(rows: list[Row], number: int) -> dict[Row, PairSummary]:
-    """One launch pair, its noise alternating so that every mean is the effect itself."""
-    ratios = {row: math.exp(EFFECTS[row] + NOISE[row] * (-1) ** number) for row in rows}
-    return {
-        row: PairSummary(
-            pair=number,
-            base_s=2e-6,
-            candidate_s=2e-6 * ratio,
-            base_wall_s=2e-6,
-            candidate_wall_s=2e-6 * ratio,
-            base_cpu_s=2e-6,
-            candidate_cpu_s=2e-6 * ratio,
-            samples=16,
-        )
-        for row, ratio in ratios.items()
-    }
+def pair(rows: list[Row], number: int) -> dict[Row, float]:
+    """One pair, its noise alternating so that every mean is the effect itself."""
+    return {row: EFFECTS[row] + NOISE[row] * (-1) ** number for row in rows}
 
 
 def after(pairs: int, *rows: Row) -> Ledger:
     """A ledger that has seen so many launch pairs."""
     ledger = Ledger(rows, RULE)
     for number in range(pairs):
-        ledger.add_pair(summaries(ledger.open_rows, number))
+        ledger.add_pair(pair(ledger.open_rows, number))
     return ledger
 
 
@@ -44,7 +31,7 @@ def test_a_clear_row_is_settled_at_the_first_look_and_a_loud_one_at_none() -> No
     assert ledger.conclusion(SLOW) is Conclusion.SLOWER
     assert ledger.conclusion(SAME) is Conclusion.SAME
     assert ledger.conclusion(LOUD) is Conclusion.OPEN
-    assert [len(ledger.pairs(row)) for row in (SLOW, LOUD)] == [RULE.looks[0], RULE.looks[-1]]
+    assert [len(ledger.differences(row)) for row in (SLOW, LOUD)] == [RULE.looks[0], RULE.looks[-1]]
     assert ledger.finished
 
 
@@ -94,7 +81,7 @@ def test_a_row_is_judged_by_its_own_minimum_effect() -> None:
     """The row that is 22 % slower is slower by the rule's 1 % and the same by its own 30 %."""
     ledger = Ledger([SLOW, SAME], RULE, min_effects={SLOW: 0.3})
     for number in range(RULE.looks[0]):
-        ledger.add_pair(summaries(ledger.open_rows, number))
+        ledger.add_pair(pair(ledger.open_rows, number))
     assert ledger.conclusion(SLOW) is Conclusion.SAME
     assert after(RULE.looks[0], SLOW, SAME).conclusion(SLOW) is Conclusion.SLOWER
 
@@ -106,10 +93,83 @@ def test_an_excused_row_eases_no_threshold_when_it_is_settled() -> None:
     for effect in (0.2, 0.0):
         ledger = Ledger([SLOW, other], RULE, excused=[other])
         for number in range(RULE.looks[0]):
-            pairs = summaries([SLOW, SAME if effect == 0.0 else SLOW], number)
-            ledger.add_pair({SLOW: pairs[SLOW], other: pairs[SAME if effect == 0.0 else SLOW]})
+            noise = NOISE[SAME] * (-1) ** number
+            ledger.add_pair({SLOW: EFFECTS[SLOW] + noise, other: effect + noise})
         seen.append((ledger.conclusion(SLOW), ledger.conclusion(other)))
     assert seen == [
         (Conclusion.SLOWER, Conclusion.SLOWER),
         (Conclusion.SLOWER, Conclusion.SAME),
     ]
+
+
+def test_doubt_puts_the_most_suspect_first_and_rows_without_a_look_last() -> None:
+    """Before a look it is the order of the suite; after it, that of the p-values."""
+    worse, better = Row(name="worse"), Row(name="better")
+    means = {better: -0.2, LOUD: 0.0, worse: 0.2}
+    ledger = Ledger(means, RULE)
+    for number in range(RULE.looks[0]):
+        assert ledger.doubt() == [better, LOUD, worse]
+        noise = NOISE[LOUD] * (-1) ** number
+        ledger.add_pair({row: mean + noise for row, mean in means.items()})
+    assert ledger.doubt() == [worse, LOUD, better]
+
+
+def test_rows_set_aside_end_undecided_and_stay_in_the_correction() -> None:
+    """The row beside them is judged exactly as if they were settled as the same."""
+    others = [Row(name=f"other{i}") for i in range(3)]
+    aside, same = Ledger([LOUD, *others], RULE), Ledger([LOUD, *others], RULE)
+    for number in range(RULE.looks[1]):
+        for ledger in (aside, same):
+            far = 0.0 if ledger is same else 0.3 * (-1) ** number
+            open_rows = ledger.open_rows
+            ledger.add_pair(
+                {row: pair([LOUD], number)[LOUD] if row == LOUD else far for row in open_rows}
+            )
+            if number + 1 == RULE.looks[0] and ledger is aside:
+                assert ledger.open_rows == [LOUD, *others]
+                ledger.set_aside(others)
+                assert ledger.open_rows == [LOUD]
+    assert [aside.conclusion(row) for row in others] == [Conclusion.OPEN] * 3
+    assert [same.conclusion(row) for row in others] == [Conclusion.SAME] * 3
+    assert [len(aside.differences(row)) for row in others] == [RULE.looks[0]] * 3
+    assert aside.estimate(others[0]) is not None
+    assert aside.estimate(LOUD) == same.estimate(LOUD)
+
+
+def test_a_ledger_of_rows_set_aside_is_finished() -> None:
+    """Nothing is measured for rows nobody waits for; a settled one keeps its conclusion."""
+    ledger = after(RULE.looks[0], SLOW, SAME, LOUD)
+    ledger.set_aside([SLOW, LOUD])
+    assert ledger.finished
+    assert ledger.doubt() == []
+    assert ledger.conclusion(SLOW) is Conclusion.SLOWER
+
+
+def test_rows_of_another_family_lend_no_quiet() -> None:
+    """Beside quiet rows a loud one looks surer than it is; in a family of its own it does not."""
+    quiet = [Row(name=f"quiet{i}") for i in range(6)]
+    together = Ledger([LOUD, *quiet], RULE)
+    apart = Ledger([LOUD, *quiet], RULE, families=dict.fromkeys(quiet, 1))
+    for number in range(RULE.looks[0]):
+        for ledger in (together, apart):
+            wave = math.cos(number)
+            ledger.add_pair({row: wave * (0.02 if row == LOUD else 1e-3) for row in [LOUD, *quiet]})
+    alone = Ledger([LOUD], RULE)
+    for number in range(RULE.looks[0]):
+        alone.add_pair({LOUD: 0.02 * math.cos(number)})
+    wide, narrow, own = (x.estimate(LOUD) for x in (apart, together, alone))
+    assert wide is not None
+    assert narrow is not None
+    assert own is not None
+    assert (wide.ratio_low, wide.ratio_high) == (own.ratio_low, own.ratio_high)
+    assert wide.ratio_low < narrow.ratio_low < narrow.ratio_high < wide.ratio_high
+
+
+@pytest.mark.parametrize("given", [math.nan, math.inf, None])
+def test_a_pair_without_a_ratio_is_refused_and_nothing_is_added(given: float | None) -> None:
+    """A row that cannot be measured is named; no row is a pair ahead of another."""
+    ledger = Ledger([SLOW, SAME], RULE)
+    differences = {SLOW: 0.1} | ({} if given is None else {SAME: given})
+    with pytest.raises(ValueError, match="same: got"):
+        ledger.add_pair(differences)
+    assert (ledger.pairs_done, ledger.differences(SLOW)) == (0, ())
