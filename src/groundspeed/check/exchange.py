@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from groundspeed.check.ledger import family_of
 from groundspeed.errors import TooFewSamplesError
 from groundspeed.model import Comparison, LabelExchange
 from groundspeed.stats import GateRule, exchange_rate
@@ -24,7 +25,8 @@ def exchange_labels(
     """Exchange base and candidate in random launch pairs, many times, and count the alarms.
 
     Args:
-        comparisons: Every row; those without launch pairs are left out.
+        comparisons: Every row; those without launch pairs, or with one that has no finite ratio,
+            are left out.
         rule: The rule the check used.
         min_effects: Least effects of rows that have one of their own, by label.
         seed: Of the draws.
@@ -32,15 +34,20 @@ def exchange_labels(
     Returns:
         The count with its interval; None if no row had the pairs of a first look.
     """
-    measured = [c for c in comparisons if c.pairs]
-    differences = [[math.log(p.candidate_s / p.base_s) for p in c.pairs] for c in measured]
-    if not differences:
+    recorded = [(c, c.log_ratios) for c in comparisons]
+    measured = [(c, ratios) for c, ratios in recorded if ratios and all(map(math.isfinite, ratios))]
+    if not measured:
         return None
-    longest = max(map(len, differences))
+    longest = max(len(ratios) for _, ratios in measured)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(EXCHANGES, longest))
-    effects = [min_effects.get(c.row.label, rule.min_effect) for c in measured]
     try:
-        rate = exchange_rate(differences, rule, signs=signs, min_effects=effects)
+        rate = exchange_rate(
+            [ratios for _, ratios in measured],
+            rule,
+            signs=signs,
+            min_effects=[min_effects.get(c.row.label, rule.min_effect) for c, _ in measured],
+            families=[family_of(c.metric) for c, _ in measured],
+        )
     except TooFewSamplesError:
         return None
     low, high = rate.interval

@@ -7,11 +7,21 @@ worse. What was measured to get it is the caller's to keep.
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
-from groundspeed.model import Row
+from groundspeed.model import Metric, Row
 from groundspeed.stats import Conclusion, Estimates, GateRule, look, minimum_detectable_effect
 
-__all__ = ["Estimate", "Ledger"]
+__all__ = ["Estimate", "Ledger", "family_of"]
+
+# Ways to take the same time, noisy for the same reasons.
+_TIMES: tuple[Metric, ...] = ("clean", "cpu", "wall", "timer")
+_OTHERS: tuple[Metric, ...] = tuple(m for m in get_args(Metric) if m not in _TIMES)
+
+
+def family_of(metric: Metric | None) -> int:
+    """Which rows have noise of one kind: 0 for times, any other metric has a number of its own."""
+    return 0 if metric is None or metric in _TIMES else 1 + _OTHERS.index(metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,21 +32,38 @@ References:
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from groundspeed.errors import TooFewSamplesError
-from groundspeed.stats.arrays import BoolArray, FloatArray, IntArray, finite_matrix, finite_vector
+from groundspeed.stats.arrays import (
+    BoolArray,
+    Families,
+    FloatArray,
+    IntArray,
+    family_vector,
+    finite_matrix,
+    finite_vector,
+)
+from groundspeed.stats.estimates import estimate
+from groundspeed.stats.multiplicity import benjamini_hochberg_beside
 from groundspeed.stats.paired import summarise
-from groundspeed.stats.sequential import Conclusion, GateRule, look
+from groundspeed.stats.sequential import Conclusion, GateRule, conclude
 
 __all__ = ["ExchangeRate", "exchange_rate"]
 
 _Z95 = 1.959963984540054
 _FOUND = (Conclusion.SLOWER, Conclusion.FASTER)
+# Rows that are judged at once, over several exchanges; a bound on memory.
+_ROWS_AT_ONCE = 4096
+
+# Wide enough for the longest name, which a shorter first one would cut off.
+_NAME_TYPE = np.array(list(Conclusion)).dtype
+_Names: TypeAlias = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +111,7 @@ class _Record:
     matrix: FloatArray
     pairs: IntArray
     min_effects: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """Every row's conclusion, and which rows had run out of pairs while open."""
-
-    conclusions: tuple[Conclusion, ...]
-    cut_short: int
-
-    def has(self, kind: Conclusion) -> bool:
-        return kind in self.conclusions
+    families: IntArray
 
 
 def exchange_rate(
@@ -113,11 +120,11 @@ def exchange_rate(
     *,
     signs: npt.ArrayLike,
     min_effects: npt.ArrayLike | None = None,
+    families: Families | None = None,
 ) -> ExchangeRate:
     """Estimate a check's rate of false alarms from its own launch pairs.
 
-    Takes at most one course of the rule an exchange, about a millisecond a look; exchanges that are
-    equal, or mirror images, over the pairs recorded are followed once.
+    Exchanges that are equal, or mirror images, over the pairs of a look are judged there once.
 
     Args:
         differences: log(candidate / base) of each row, rows >= 1, each of shape (pairs of the row,)
@@ -128,33 +135,37 @@ def exchange_rate(
             pairs are turned round in exchange k. At least as many pairs as the longest row has.
         min_effects: Least effect of each row, as `look` takes it, shape (rows,); None means the
             rule's own for every row.
+        families: Family of each row, as `estimate` takes it, shape (rows,).
 
     Raises:
         TooFewSamplesError: If no row has the pairs the first look needs, or a row has none.
         ValueError: If a difference is NaN or infinite, the signs are no such matrix, or the least
-            effects are not those of the rows.
+            effects or families are not those of the rows.
     """
-    record = _collect(differences, rule, min_effects)
+    record = _collect(differences, rule, min_effects, families)
     signs_ = _checked_signs(signs, record.matrix.shape[1])
-    found = [conclusion in _FOUND for conclusion in _follow(record, rule).conclusions]
-    flipped = _centre(record, np.array(found))
+    as_recorded = np.ones((1, record.matrix.shape[1]))
+    found = np.isin(_follow(record, record.matrix, as_recorded, rule)[0], _FOUND)
+    centred = _centre(record, found)
     # The mirror image of an exchange has the mirror image of its course, so that one does for both.
     is_mirrored = signs_[:, 0] < 0.0
     courses, which = np.unique(signs_ * signs_[:, :1], axis=0, return_inverse=True)
-    outcomes = [_follow(replace(record, matrix=flipped * course), rule) for course in courses]
-    slower, faster = (np.array([o.has(kind) for o in outcomes]) for kind in _FOUND)
-    which = which.reshape(-1)
-    cut_short = np.array([outcome.cut_short for outcome in outcomes])[which]
+    ends = _follow(record, centred, courses, rule)[which.reshape(-1)]
+    slower, faster = ((ends == kind).any(axis=1) for kind in _FOUND)
+    is_cut = (ends == Conclusion.OPEN) & (record.pairs < rule.pairs_max)
     return ExchangeRate(
         exchanges=len(signs_),
-        alarmed=int(np.where(is_mirrored, faster[which], slower[which]).sum()),
-        centred=sum(found),
-        cut_short=float(cut_short.mean()) / len(record.pairs),
+        alarmed=int(np.where(is_mirrored, faster, slower).sum()),
+        centred=int(found.sum()),
+        cut_short=float(is_cut.mean()),
     )
 
 
 def _collect(
-    differences: Sequence[npt.ArrayLike], rule: GateRule, min_effects: npt.ArrayLike | None
+    differences: Sequence[npt.ArrayLike],
+    rule: GateRule,
+    min_effects: npt.ArrayLike | None,
+    families: Families | None,
 ) -> _Record:
     if not len(differences):
         raise TooFewSamplesError("differences: got no row, needed at least 1")
@@ -178,7 +189,9 @@ def _collect(
         raise ValueError(
             f"min_effects: got shape {effects.shape}, needed one a row, ({len(rows)},)"
         )
-    return _Record(matrix=matrix, pairs=pairs, min_effects=effects)
+    # Numbered from 0, so that the families of several exchanges can be told apart.
+    numbered = np.unique(family_vector(families, rows=len(rows)), return_inverse=True)[1]
+    return _Record(matrix=matrix, pairs=pairs, min_effects=effects, families=numbered)
 
 
 def _checked_signs(signs: npt.ArrayLike, pairs: int) -> FloatArray:
@@ -198,23 +211,78 @@ def _centre(record: _Record, found: BoolArray) -> FloatArray:
     return centred
 
 
-def _follow(record: _Record, rule: GateRule) -> _Outcome:
-    """Run the rule over rows that end where they do."""
-    conclusions = np.full(len(record.pairs), Conclusion.OPEN, dtype=object)
+def _follow(record: _Record, matrix: FloatArray, courses: FloatArray, rule: GateRule) -> _Names:
+    """Run the rule over every course of signs; rows end where they do. Shape (courses, rows)."""
+    shape = (len(courses), len(record.pairs))
+    conclusions = np.full(shape, Conclusion.OPEN.value, dtype=_NAME_TYPE)
     for pairs, share in zip(rule.looks, rule.shares, strict=True):
-        is_open = conclusions == Conclusion.OPEN
-        judged = np.flatnonzero(is_open & (record.pairs >= pairs))
-        if not judged.size:
+        if pairs > matrix.shape[1]:
             break
-        ended = int(is_open.sum()) - judged.size
-        settled = [*conclusions[~is_open], *([Conclusion.SAME] * ended)]
-        seen = look(
-            record.matrix[judged, :pairs],
-            settled=settled,
-            share=share,
-            rule=rule,
-            min_effects=record.min_effects[judged],
+        # Courses that agree so far are one.
+        signs, first, which = np.unique(
+            courses[:, :pairs], axis=0, return_index=True, return_inverse=True
         )
-        conclusions[judged] = seen.conclusions
-    is_cut = (conclusions == Conclusion.OPEN) & (record.pairs < rule.pairs_max)
-    return _Outcome(conclusions=tuple(conclusions), cut_short=int(is_cut.sum()))
+        seen = conclusions[first]
+        flipped = matrix[:, :pairs]
+        for chunk in _chunks(len(first), rows=len(record.pairs)):
+            seen[chunk] = _look(
+                record,
+                flipped,
+                signs[chunk],
+                seen[chunk],
+                level=rule.false_alarms * share,
+                rule=rule,
+            )
+        conclusions = seen[which.reshape(-1)]
+    return conclusions
+
+
+def _chunks(courses: int, *, rows: int) -> Iterator[slice]:
+    step = max(1, _ROWS_AT_ONCE // rows)
+    return (slice(start, start + step) for start in range(0, courses, step))
+
+
+def _look(
+    record: _Record,
+    matrix: FloatArray,
+    signs: FloatArray,
+    before: _Names,
+    *,
+    level: float,
+    rule: GateRule,
+) -> _Names:
+    """Judge, in every course, the rows that are open and have the pairs; shape (courses, rows)."""
+    judged = (before == Conclusion.OPEN) & (record.pairs >= matrix.shape[1])
+    after = before.copy()
+    course, row = np.nonzero(judged)
+    if not course.size:
+        return after
+    estimates = estimate(
+        matrix[row] * signs[course],
+        families=course * (record.families.max() + 1) + record.families[row],
+    )
+    slower, faster = (
+        _rejected(
+            p, course, found=(before == kind).sum(axis=1), rows=len(record.pairs), level=level
+        )
+        for p, kind in zip((estimates.p_slower, estimates.p_faster), _FOUND, strict=True)
+    )
+    after[course, row] = conclude(
+        estimates, slower=slower, faster=faster, effects=record.min_effects[row], rule=rule
+    )
+    return after
+
+
+def _rejected(
+    p: FloatArray, course: IntArray, *, found: IntArray, rows: int, level: float
+) -> BoolArray:
+    """Correct in every course for all rows of the suite; those not judged count as settled."""
+    rejected = np.zeros(p.size, dtype=np.bool_)
+    # Without a p-value within the whole level a course has nothing to reject.
+    for number in np.unique(course[p <= level]).tolist():
+        of_course = np.flatnonzero(course == number)
+        before = int(found[number])
+        rejected[of_course] = benjamini_hochberg_beside(
+            p[of_course], level, rejected=before, kept=rows - of_course.size - before
+        )
+    return rejected

@@ -1,9 +1,10 @@
 import math
+from typing import get_args
 
 import pytest
 
-from groundspeed.check.ledger import Ledger
-from groundspeed.model import Row
+from groundspeed.check.ledger import Ledger, family_of
+from groundspeed.model import Metric, Row
 from groundspeed.stats import Conclusion, GateRule
 
 RULE = GateRule()
@@ -173,3 +174,13 @@ def test_a_pair_without_a_ratio_is_refused_and_nothing_is_added(given: float | N
     with pytest.raises(ValueError, match="same: got"):
         ledger.add_pair(differences)
     assert (ledger.pairs_done, ledger.differences(SLOW)) == (0, ())
+
+
+def test_times_are_one_family_and_every_other_metric_is_its_own() -> None:
+    """Clean, CPU and wall time share their noise; memory and counts share it with nobody."""
+    times = {"clean", "cpu", "wall", "timer"}
+    families = {metric: family_of(metric) for metric in get_args(Metric)}
+    assert {families[metric] for metric in times} == {0}
+    others = [family for metric, family in families.items() if metric not in times]
+    assert len({0, *others}) == 1 + len(others)
+    assert family_of(None) == 0
