@@ -12,8 +12,16 @@ from typing import Any
 import psutil
 import pytest
 from tools.evaluation.contest import private_environment
-from tools.evaluation.reading import asv_rule, read_asv, read_asv_table, read_groundspeed
+from tools.evaluation.reading import (
+    asv_rule,
+    read_asv,
+    read_asv_table,
+    read_groundspeed,
+    rules_of,
+)
+from tools.evaluation.records import load
 from tools.evaluation.toy import BASE, build_toy
+from tools.evaluation.workloads import workload_of
 
 from groundspeed.store.checks import read_record
 
@@ -22,13 +30,13 @@ PROGRAMS = Path(sys.executable).parent
 CANDIDATE = "plus20"
 # Mean seconds on base and candidate; the samples of both lie within a thousandth of them.
 TIMES_S: dict[str, tuple[list[float | None], list[float | None]]] = {
-    "plain.time_same": ([1e-3], [1e-3]),
-    "plain.time_slower": ([1e-3], [1.2e-3]),
-    "plain.time_bit_slower": ([1e-3], [1.07e-3]),
-    "tables.Table.time_faster": ([1e-3, 2e-3], [1e-3, 1.5e-3]),
-    "plain.time_broken": ([1e-3], [None]),
+    "loops.time_same": ([1e-3], [1e-3]),
+    "loops.time_slower": ([1e-3], [1.2e-3]),
+    "loops.time_bit_slower": ([1e-3], [1.07e-3]),
+    "database.Table.time_faster": ([1e-3, 2e-3], [1e-3, 1.5e-3]),
+    "loops.time_broken": ([1e-3], [None]),
 }
-PARAMETERS = {"tables.Table.time_faster": [["100", "1000"]]}
+PARAMETERS = {"database.Table.time_faster": [["100", "1000"]]}
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs processes that fork")
 
@@ -125,29 +133,57 @@ def test_asv_compare_is_read_at_every_factor(toy: Path) -> None:
     strict, default = read_asv(told[1.05], 1.05), read_asv(told[1.1], 1.1)
 
     assert default.rule == asv_rule(1.1)
-    assert default.slower == ("plain.time_slower",)
-    assert strict.slower == ("plain.time_bit_slower", "plain.time_slower")
-    assert strict.faster == default.faster == ("tables.Table.time_faster(1000)",)
-    assert strict.broken == default.broken == ("plain.time_broken",)
+    assert default.slower == ("loops.slower",)
+    assert strict.slower == ("loops.bit_slower", "loops.slower")
+    assert strict.faster == default.faster == ("database.faster(1000)",)
+    assert strict.broken == default.broken == ("loops.broken",)
     assert len(tuple(read_asv_table(told[1.1]))) == 6
 
 
 def test_a_check_of_groundspeed_is_read(toy: Path, tmp_path: Path) -> None:
     """The record of a real check gives every measured row exactly one outcome."""
     path = tmp_path / "record.json"
-    selection = ("--bench", "^plain.time_(count|decode)$", "--exit-zero", "--no-record")
+    selection = ("--bench", "^loops.time_(sieve|grid)$", "--exit-zero", "--no-record")
 
     run_in(toy, "groundspeed", "check", *selection, "--output", f"json:{path}", BASE, "same")
     record = read_record(path)
-    reading = read_groundspeed(record)
+    reading = read_groundspeed(record, "groundspeed")
 
-    labels = {comparison.row.label for comparison in record.comparisons}
-    assert labels == {"plain.time_count", "plain.time_decode"}
-    assert set(reading.slower + reading.faster + reading.undecided + reading.broken) <= labels
+    rows = {workload_of(comparison.row.label) for comparison in record.comparisons}
+    assert rows == {"loops.sieve", "loops.grid"}
+    assert set(reading.slower + reading.faster + reading.undecided + reading.broken) <= rows
     assert reading.broken == ()
 
 
 # run_timed makes its process adopt orphans, which the test process must not do.
+EVALUATE = """
+import sys
+from tools.evaluation.against_peers import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_two_tools_take_a_turn_and_all_of_it_is_kept(tmp_path: Path) -> None:
+    """One turn of a small evaluation: prepared, run by both, read, kept, and shown."""
+    chosen = ("--tools", "groundspeed,pytest-benchmark", "--kinds", "prepared", "--cases", "plus1")
+    command = [sys.executable, "-c", EVALUATE, "--out", str(tmp_path), "--repeats", "1", *chosen]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, text=True)
+    evaluation = load(tmp_path / "runs.json")
+
+    first, second = evaluation.runs
+    assert (first.tool, first.place) == ("groundspeed", 0)
+    assert (second.tool, second.place) == ("pytest-benchmark", 1)
+    assert first.rows == second.rows == 4
+    assert first.problem is second.problem is None
+    assert tuple(reading.rule for reading in second.readings) == rules_of("pytest-benchmark")
+    assert (
+        read_record(tmp_path / "logs" / "plus1-000-groundspeed.json").settings.min_effect == 0.005
+    )
+    assert "== +1 %: 1 turn of 4 rows" in done.stdout
+    assert evaluation.setting.kinds == ("prepared",)
+
+
 RUN_TIMED = """
 import os, pathlib, sys
 from tools.evaluation.timing import run_timed

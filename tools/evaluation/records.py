@@ -5,17 +5,31 @@ Kept as `runs.json`, of which every table is a function.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from groundspeed.store.checks import write_atomically
 
-__all__ = ["SCHEMA", "Evaluation", "EvaluationError", "Reading", "Run", "Setting", "load", "save"]
+__all__ = [
+    "SCHEMA",
+    "TOOLS",
+    "Evaluation",
+    "EvaluationError",
+    "Reading",
+    "Run",
+    "Setting",
+    "Tool",
+    "load",
+    "save",
+]
 
-SCHEMA = "groundspeed.evaluation/1"
+SCHEMA = "groundspeed.evaluation/2"
 
-Tool = Literal["groundspeed", "asv"]
+Tool = Literal["groundspeed", "groundspeed-pytest", "asv", "pytest-benchmark"]
+"""`groundspeed` and `asv` run the asv suite, the other two the same work as pytest tests."""
+
+TOOLS: tuple[Tool, ...] = get_args(Tool)
 
 
 class EvaluationError(Exception):
@@ -27,8 +41,8 @@ class Reading:
     """What one rule said of the rows of one run.
 
     Attributes:
-        rule: `groundspeed`, or `asv 1.1` for asv at factor 1.1.
-        slower: Labels of the rows it called slower, sorted.
+        rule: `groundspeed`, `asv 1.1` for asv at factor 1.1, or `pytest-benchmark min:5%`.
+        slower: The workloads it called slower, sorted.
         faster: Those it called faster.
         undecided: Those it would not decide.
         broken: Those that failed.
@@ -47,16 +61,16 @@ class Run:
 
     Attributes:
         case: Name of the case.
-        turn: From 0; both tools run once per case and turn.
+        turn: From 0; every tool runs once per case and turn.
         tool: Which tool.
-        went_first: Whether it ran before the other one in this turn.
+        place: When it ran in this turn: 0 is first.
         started_at: ISO 8601, UTC.
-        wall_s: From start to exit, as a user waits for it.
+        wall_s: From start to exit, as a user waits for it; of all starts that a verdict takes.
         cpu_s: CPU time of the tool and of all it started; None where the system does not say.
         foreign_cpu_s: CPU time all others took meanwhile, stolen time included; None where
             the system does not say.
         load_1m: Load average before it started; None where there is none.
-        exit_code: Of the process.
+        exit_code: Of the process; of the last one where a verdict takes more than one.
         rows: How many rows it compared.
         readings: One per rule that was applied to the run.
         problem: Why the run says nothing; None when it does.
@@ -65,7 +79,7 @@ class Run:
     case: str
     turn: int
     tool: Tool
-    went_first: bool
+    place: int
     started_at: str
     wall_s: float
     cpu_s: float | None
@@ -89,6 +103,8 @@ class Setting:
         versions: Tool -> version.
         groundspeed_sha256: Digest of groundspeed's source, which a version may not tell apart.
         commits: Tag -> commit of the toy project.
+        tools: What ran in every turn.
+        kinds: The kinds of work whose rows were measured.
         affinity: The CPUs everything was kept on; empty when it was not.
         busy: Competing CPU loops during every turn.
     """
@@ -100,6 +116,8 @@ class Setting:
     versions: dict[str, str]
     groundspeed_sha256: str
     commits: dict[str, str]
+    tools: tuple[Tool, ...]
+    kinds: tuple[str, ...]
     affinity: tuple[int, ...]
     busy: int
 

@@ -5,17 +5,34 @@ that is. Shares come with their 95 % interval (Wilson 1927), for twenty runs are
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tools.evaluation.reading import ASV_FACTORS, GROUNDSPEED_RULE, asv_rule
-from tools.evaluation.records import Evaluation, Reading, Run
+from tools.evaluation.reading import rules_of
+from tools.evaluation.records import Evaluation, Reading, Run, Setting, Tool
 from tools.evaluation.toy import CASES, Case
+from tools.evaluation.workloads import slowed_among
 
-__all__ = ["Score", "format_share", "format_span", "paired_ratios", "report", "score", "wilson"]
+__all__ = [
+    "PAIRED",
+    "Score",
+    "format_share",
+    "format_span",
+    "paired_ratios",
+    "report",
+    "score",
+    "told_by",
+    "truly_slower",
+    "wilson",
+]
 
-RULES = (GROUNDSPEED_RULE, *map(asv_rule, ASV_FACTORS))
+PAIRED: tuple[tuple[Tool, Tool], ...] = (
+    ("groundspeed", "asv"),
+    ("groundspeed-pytest", "pytest-benchmark"),
+)
+"""Which tools run the same suite."""
+
 _Z95 = 1.959963984540054
 
 
@@ -42,17 +59,28 @@ class Score:
     undecided: int
 
 
-def score(readings: Sequence[Reading], case: Case) -> Score:
-    """How the readings, one per run, compare with the truth."""
-    truth = set(case.slowed)
-    false = [len(set(reading.slower) - truth) for reading in readings]
+def truly_slower(case: Case, setting: Setting) -> frozenset[str]:
+    """The workloads that are slower than base in this case, of those that were measured."""
+    return frozenset(slowed_among(setting.kinds)) if case.factor > 1 else frozenset()
+
+
+def told_by(rule: str, runs: Iterable[Run]) -> list[Reading]:
+    """What a rule said, of every run that came to an end."""
+    ended = (run for run in runs if run.problem is None)
+    return [reading for run in ended for reading in run.readings if reading.rule == rule]
+
+
+def score(readings: Sequence[Reading], truth: Collection[str]) -> Score:
+    """How the readings, one per run, compare with the truth: the workloads that are slower."""
+    slower = set(truth)
+    false = [len(set(reading.slower) - slower) for reading in readings]
     return Score(
         runs=len(readings),
         alarms=sum(rows > 0 for rows in false),
         false_slower=sum(false),
         false_faster=sum(len(reading.faster) for reading in readings),
-        found=sum(len(truth & set(reading.slower)) for reading in readings),
-        to_find=len(truth) * len(readings),
+        found=sum(len(slower & set(reading.slower)) for reading in readings),
+        to_find=len(slower) * len(readings),
         undecided=sum(len(reading.undecided) for reading in readings),
     )
 
@@ -83,23 +111,29 @@ def format_span(values: Sequence[float], *, digits: int) -> str:
     return "{} [{}..{}]".format(*shown)
 
 
-def paired_ratios(runs: Iterable[Run], measure: Callable[[Run], float | None]) -> list[float]:
-    """Groundspeed / asv by `measure`, one per turn of a case in which both came to an end."""
-    turns: dict[tuple[str, int], dict[str, float]] = {}
+def paired_ratios(
+    runs: Iterable[Run], pair: tuple[Tool, Tool], measure: Callable[[Run], float | None]
+) -> list[float]:
+    """First / second tool by `measure`, one per turn of a case in which both came to an end."""
+    turns: dict[tuple[str, int], dict[Tool, float]] = {}
     for run in runs:
         value = measure(run)
-        if run.problem is None and value is not None:
+        if run.tool in pair and run.problem is None and value is not None:
             turns.setdefault((run.case, run.turn), {})[run.tool] = value
-    return [turn["groundspeed"] / turn["asv"] for turn in turns.values() if len(turn) == 2]  # noqa: PLR2004 - both tools
+    first, second = pair
+    return [turn[first] / turn[second] for turn in turns.values() if turn.keys() == set(pair)]
 
 
 def report(evaluation: Evaluation) -> str:
     """Every table, as text for a terminal."""
+    setting = evaluation.setting
     parts = [_heading(evaluation)]
     for case in CASES.values():
         runs = [run for run in evaluation.runs if run.case == case.name]
         if runs:
-            parts += [_title(case, runs), _verdict_table(case, runs), _cost_table(runs)]
+            slower = truly_slower(case, setting)
+            parts += [_title(case, slower, runs), _verdict_table(setting, slower, runs)]
+            parts.append(_cost_table(setting, runs))
     parts += _problems(evaluation.runs)
     return "\n\n".join(parts) + "\n"
 
@@ -119,20 +153,20 @@ def _heading(evaluation: Evaluation) -> str:
     )
 
 
-def _title(case: Case, runs: Sequence[Run]) -> str:
+def _title(case: Case, slower: Collection[str], runs: Sequence[Run]) -> str:
+    slowed = f" in {len(slower)} rows" if slower else ""
     rows = "/".join(sorted({str(run.rows) for run in runs if run.problem is None}))
     loads = [run.load_1m for run in runs if run.load_1m is not None]
     load = f", load average {format_span(loads, digits=1)}" if loads else ""
     turns = len({run.turn for run in runs})
     counted = f"{turns} turn" if turns == 1 else f"{turns} turns"
-    return f"== {case.title}: {counted} of {rows} rows{load}"
+    return f"== {case.title}{slowed}: {counted} of {rows} rows{load}"
 
 
-def _verdict_table(case: Case, runs: Sequence[Run]) -> str:
+def _verdict_table(setting: Setting, slower: Collection[str], runs: Sequence[Run]) -> str:
     lines = [("rule", "false alarms", "false slower", "false faster", "found", "undecided")]
-    for rule in RULES:
-        told = [r for run in runs if run.problem is None for r in run.readings if r.rule == rule]
-        result = score(told, case)
+    for rule in (rule for tool in setting.tools for rule in rules_of(tool)):
+        result = score(told_by(rule, runs), slower)
         lines.append(
             (
                 rule,
@@ -146,9 +180,9 @@ def _verdict_table(case: Case, runs: Sequence[Run]) -> str:
     return _table(lines)
 
 
-def _cost_table(runs: Sequence[Run]) -> str:
+def _cost_table(setting: Setting, runs: Sequence[Run]) -> str:
     lines = [("tool", "wall s", "CPU s", "foreign CPU s", "exit codes")]
-    for tool in ("groundspeed", "asv"):
+    for tool in setting.tools:
         own = [run for run in runs if run.tool == tool]
         ended = [run for run in own if run.problem is None]
         cpu = [run.cpu_s for run in ended if run.cpu_s is not None]
@@ -162,15 +196,12 @@ def _cost_table(runs: Sequence[Run]) -> str:
                 _counted([run.exit_code for run in own]),
             )
         )
-    lines.append(
-        (
-            "groundspeed / asv",
-            format_span(paired_ratios(runs, lambda run: run.wall_s), digits=2),
-            format_span(paired_ratios(runs, lambda run: run.cpu_s), digits=2),
-            "",
-            "",
-        )
-    )
+    for pair in PAIRED:
+        if set(pair) <= set(setting.tools):
+            wall = paired_ratios(runs, pair, lambda run: run.wall_s)
+            cpu = paired_ratios(runs, pair, lambda run: run.cpu_s)
+            spans = [format_span(ratios, digits=2) for ratios in (wall, cpu)]
+            lines.append((" / ".join(pair), spans[0], spans[1], "", ""))
     return _table(lines)
 
 

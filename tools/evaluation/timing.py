@@ -13,7 +13,15 @@ from pathlib import Path
 import psutil
 from tools.evaluation.records import EvaluationError
 
-__all__ = ["Finished", "adopt_orphans", "foreign_cpu_s", "load_1m", "run_timed", "taken_ticks"]
+__all__ = [
+    "Finished",
+    "adopt_orphans",
+    "foreign_cpu_s",
+    "load_1m",
+    "run_timed",
+    "taken_ticks",
+    "together",
+]
 
 _PR_SET_CHILD_SUBREAPER = 36
 _STAT = Path("/proc/stat")
@@ -126,6 +134,21 @@ def taken_ticks(stat: str) -> int:
     """Clock ticks used or stolen on all CPUs since the start, from the text of /proc/stat."""
     fields = [int(field) for field in stat.partition("\n")[0].split()[1:]]
     return sum(fields[index] for index in _TAKEN)
+
+
+def together(first: Finished, second: Finished) -> Finished:
+    """Two programs that a user runs one after the other; the second one's exit code is told."""
+
+    def added(one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else one + other
+
+    return Finished(
+        exit_code=second.exit_code,
+        output=first.output + second.output,
+        wall_s=first.wall_s + second.wall_s,
+        cpu_s=added(first.cpu_s, second.cpu_s),
+        foreign_cpu_s=added(first.foreign_cpu_s, second.foreign_cpu_s),
+    )
 
 
 def foreign_cpu_s(before: int | None, after: int | None, *, own_s: float | None) -> float | None:

@@ -17,15 +17,13 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
+from tools.evaluation.workloads import SLOWED
+
 from groundspeed.measure.git import git_environment
 
-__all__ = ["BASE", "CASES", "SLOWED", "Case", "build_toy", "more_work", "toy_commits"]
+__all__ = ["BASE", "CASES", "Case", "build_toy", "check_out", "more_work", "toy_commits"]
 
 BASE = "base"
-SLOWED: Mapping[str, str] = MappingProxyType(
-    {"plain.time_encode": "ENCODE_UNITS", "plain.time_parse": "PARSE_UNITS"}
-)
-"""The rows that commits make slower, and the constant each takes its work from."""
 
 _TEMPLATE = Path(__file__).parent / "toy_project"
 _WORK = Path("src", "toy", "work.py")
@@ -53,31 +51,34 @@ class Case:
     Attributes:
         name: As it is asked for on the command line.
         tag: The git tag of its commit.
-        title: As a table shows it.
         factor: Work of a slowed row, candidate / base; 1 where nothing is slower.
+        min_effect: What groundspeed is asked to find, where that is not its default: a change as
+            small as its default cannot be found by it, just as asv's factor 1.05 cannot find +5 %.
     """
 
     name: str
     tag: str
-    title: str
     factor: Fraction
+    min_effect: str | None = None
 
     @property
-    def slowed(self) -> tuple[str, ...]:
-        """The labels of the rows that are truly slower."""
-        return tuple(SLOWED) if self.factor > 1 else ()
+    def title(self) -> str:
+        """As a table shows it."""
+        return f"+{100 * (self.factor - 1)} %" if self.factor > 1 else "identical code"
 
 
-def _plus(percent: int) -> Case:
+def _plus(percent: int, *, min_effect: str | None = None) -> Case:
     name = f"plus{percent}"
     factor = Fraction(100 + percent, 100)
-    return Case(name=name, tag=name, title=f"+{percent} % in {len(SLOWED)} rows", factor=factor)
+    return Case(name=name, tag=name, factor=factor, min_effect=min_effect)
 
 
-_IDENTICAL = Case(name="aa", tag="same", title="identical code", factor=Fraction(1))
-CASES: Mapping[str, Case] = MappingProxyType(
-    {case.name: case for case in (_IDENTICAL, *map(_plus, (2, 3, 5, 20)))}
+_ALL = (
+    Case(name="aa", tag="same", factor=Fraction(1)),
+    _plus(1, min_effect="0.5%"),
+    *map(_plus, (2, 3, 5, 20)),
 )
+CASES: Mapping[str, Case] = MappingProxyType({case.name: case for case in _ALL})
 
 
 def more_work(source: str, factor: Fraction) -> str:
@@ -111,7 +112,7 @@ def build_toy(folder: Path) -> dict[str, str]:
     _commit(folder, "Begin", tag=BASE)
     source = (folder / _WORK).read_text(encoding="utf-8")
     for case in CASES.values():
-        changed = more_work(source, case.factor) if case.slowed else source + _REMARK
+        changed = more_work(source, case.factor) if case.factor > 1 else source + _REMARK
         (folder / _WORK).write_text(changed, encoding="utf-8", newline="\n")
         _commit(folder, case.title, tag=case.tag)
         _git(folder, "checkout", "--quiet", "main")
@@ -129,6 +130,12 @@ def toy_commits(folder: Path) -> dict[str, str]:
         return {tag: _git(folder, "rev-parse", "--verify", f"{tag}^{{commit}}") for tag in tags}
     except (OSError, subprocess.CalledProcessError) as error:
         raise ValueError(f"{folder} is no complete toy repository; remove it") from error
+
+
+def check_out(repository: Path, tag: str, folder: Path) -> None:
+    """Write one commit of the repository into `folder`, as a clone of its own."""
+    quietly = ("--quiet", "--config", "advice.detachedHead=false")
+    _git(repository, "clone", *quietly, "--branch", tag, os.fspath(repository), os.fspath(folder))
 
 
 def _commit(folder: Path, message: str, *, tag: str) -> None:

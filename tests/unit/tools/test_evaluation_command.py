@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tools.evaluation.against_asv import main
+from tools.evaluation.against_peers import main
 from tools.evaluation.records import (
     SCHEMA,
     Evaluation,
@@ -26,24 +26,26 @@ KEPT = Evaluation(
         versions={"groundspeed": "1", "asv": "2"},
         groundspeed_sha256="0",
         commits={"base": "1a2b"},
+        tools=("groundspeed", "asv"),
+        kinds=("loops", "text"),
         affinity=(0, 1),
         busy=2,
     ),
-    preparation_s={"asv build of base": 10.0},
+    preparation_s={"asv: base": 10.0},
     runs=(
         Run(
             case="plus5",
             turn=0,
             tool="groundspeed",
-            went_first=True,
+            place=0,
             started_at="2026-01-01T00:00:00+00:00",
             wall_s=9.5,
             cpu_s=7.0,
             foreign_cpu_s=0.25,
             load_1m=None,
             exit_code=1,
-            rows=17,
-            readings=(Reading(rule="groundspeed", slower=("plain.time_parse",)),),
+            rows=8,
+            readings=(Reading(rule="groundspeed", slower=("text.parse",)),),
         ),
     ),
 )
@@ -66,8 +68,8 @@ def test_another_file_is_no_evaluation(tmp_path: Path, text: str) -> None:
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
-    """What a later version wrote may mean something else."""
-    save(replace(KEPT, schema="groundspeed.evaluation/2"), tmp_path / "runs.json")
+    """What another version wrote may mean something else."""
+    save(replace(KEPT, schema="groundspeed.evaluation/1"), tmp_path / "runs.json")
 
     with pytest.raises(EvaluationError, match="schema"):
         load(tmp_path / "runs.json")
@@ -83,7 +85,7 @@ def test_tables_of_what_is_kept_need_no_measuring(
 
     shown = capsys.readouterr().out
     assert "another cpu, 64 CPUs" in shown
-    assert "== +5 % in 2 rows: 1 turn of 17 rows" in shown
+    assert "== +5 % in 2 rows: 1 turn of 8 rows" in shown
     assert "1/2 (9..91 %)" in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.json"]
 
@@ -126,7 +128,14 @@ def test_nothing_is_measured_when_no_turns_are_asked_for(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--cases", "aa,plus7"], ["--repeats", "-1"], ["--cpu-affinity", "a"], ["--busy", "x"]],
+    [
+        ["--cases", "aa,plus7"],
+        ["--tools", "groundspeed,hyperfine"],
+        ["--kinds", ""],
+        ["--repeats", "-1"],
+        ["--cpu-affinity", "a"],
+        ["--busy", "x"],
+    ],
 )
 def test_bad_options_are_usage_errors(tmp_path: Path, arguments: list[str]) -> None:
     """A mistyped option exits 2 before anything is written."""

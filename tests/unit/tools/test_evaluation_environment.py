@@ -1,11 +1,11 @@
-"""What both tools run with, and how foreign CPU time is read."""
+"""What every tool runs with, and how foreign CPU time is read."""
 
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tools.evaluation.contest import private_environment
-from tools.evaluation.timing import foreign_cpu_s, taken_ticks
+from tools.evaluation.timing import Finished, foreign_cpu_s, taken_ticks, together
 
 
 def test_no_place_of_the_users_is_left_to_write_to() -> None:
@@ -16,6 +16,7 @@ def test_no_place_of_the_users_is_left_to_write_to() -> None:
         "XDG_CACHE_HOME": "home/user/cache",
         "GROUNDSPEED_CACHE_DIR": "home/user/gs",
         "PYTHONPATH": "home/user/lib",
+        "PYTEST_ADDOPTS": "--rootdir=home/user",
         "GIT_DIR": "home/user/.git",
         "PIP_INDEX_URL": "index",
     }
@@ -47,3 +48,18 @@ def test_unknown_time_stays_unknown() -> None:
     """What one system does not say is not made up."""
     assert foreign_cpu_s(None, 1, own_s=0.0) is None
     assert foreign_cpu_s(1, 2, own_s=None) is None
+
+
+@given(st.floats(0, 1e4), st.floats(0, 1e4))
+def test_two_starts_cost_what_both_cost(first_s: float, second_s: float) -> None:
+    """A verdict that takes two programs is waited for twice; the last one's exit code is its."""
+    first, second = (
+        Finished(exit_code=code, output=str(code), wall_s=s, cpu_s=s, foreign_cpu_s=None)
+        for code, s in ((0, first_s), (1, second_s))
+    )
+
+    both = together(first, second)
+
+    assert both.wall_s == both.cpu_s == first_s + second_s
+    assert both.foreign_cpu_s is None
+    assert (both.exit_code, both.output) == (1, "01")

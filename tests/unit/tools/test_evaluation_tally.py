@@ -6,13 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
-from tools.evaluation.against_asv import order_of_tools, turns_left
-from tools.evaluation.records import SCHEMA, Evaluation, Reading, Run, Setting, Tool
-from tools.evaluation.tally import format_share, format_span, paired_ratios, report, score, wilson
-from tools.evaluation.toy import CASES, SLOWED
+from tools.evaluation.against_peers import order_of_tools, turns_left
+from tools.evaluation.reading import rules_of
+from tools.evaluation.records import SCHEMA, TOOLS, Evaluation, Reading, Run, Setting, Tool
+from tools.evaluation.tally import (
+    format_share,
+    format_span,
+    paired_ratios,
+    report,
+    score,
+    told_by,
+    truly_slower,
+    wilson,
+)
+from tools.evaluation.toy import CASES
+from tools.evaluation.workloads import SLOWED
 
-TRUE_ROWS = tuple(sorted(SLOWED))
-ROWS = (*TRUE_ROWS, "plain.time_count", "tables.Table.time_query(100)")
+TRUE_ROWS = ("loops.arithmetic", "text.parse")
+ROWS = (*TRUE_ROWS, "loops.grid", "text.clean")
 SETTING = Setting(
     cpu="cpu",
     cpus=2,
@@ -21,6 +32,8 @@ SETTING = Setting(
     versions={"groundspeed": "1", "asv": "2"},
     groundspeed_sha256="0",
     commits={},
+    tools=("groundspeed", "asv"),
+    kinds=("loops", "text"),
     affinity=(),
     busy=0,
 )
@@ -32,7 +45,7 @@ def run(tool: Tool, *, case: str = "aa", turn: int = 0, wall_s: float = 1.0) -> 
         case=case,
         turn=turn,
         tool=tool,
-        went_first=tool == "groundspeed",
+        place=0,
         started_at="2026-01-01T00:00:00+00:00",
         wall_s=wall_s,
         cpu_s=None,
@@ -40,7 +53,7 @@ def run(tool: Tool, *, case: str = "aa", turn: int = 0, wall_s: float = 1.0) -> 
         load_1m=0.5,
         exit_code=0,
         rows=len(ROWS),
-        readings=(Reading(rule="groundspeed" if tool == "groundspeed" else "asv 1.1"),),
+        readings=tuple(Reading(rule=rule) for rule in rules_of(tool)),
     )
 
 
@@ -62,16 +75,19 @@ def test_every_row_called_slower_is_either_found_or_false(told: list[Reading]) -
     """Nothing that was called slower is lost or counted twice, in any case."""
     called = sum(len(reading.slower) for reading in told)
     for case in CASES.values():
-        result = score(told, case)
+        slower = truly_slower(case, SETTING)
+        result = score(told, slower)
         assert result.found + result.false_slower == called
-        assert result.found <= result.to_find == len(case.slowed) * len(told)
+        assert result.found <= result.to_find == len(slower) * len(told)
         assert result.alarms <= min(result.runs, result.false_slower)
         assert (result.alarms == 0) == (result.false_slower == 0)
 
 
 def test_on_identical_code_every_row_called_slower_is_false() -> None:
     """The rows that other cases slow down are no finds where nothing is slower."""
-    result = score([Reading(rule="groundspeed", slower=TRUE_ROWS)], CASES["aa"])
+    truth = truly_slower(CASES["aa"], SETTING)
+
+    result = score([Reading(rule="groundspeed", slower=TRUE_ROWS)], truth)
 
     assert (result.alarms, result.false_slower, result.found, result.to_find) == (1, 2, 0, 0)
 
@@ -93,6 +109,14 @@ def test_nothing_tried_is_shown_as_a_dash() -> None:
     assert format_span([3.0, 1.0, 2.0], digits=1) == "2.0 [1.0..3.0]"
 
 
+def test_only_rows_that_were_measured_can_be_found() -> None:
+    """The truth of a case is that of the kinds of work that took part."""
+    every = replace(SETTING, kinds=tuple(workload.partition(".")[0] for workload in SLOWED))
+
+    assert truly_slower(CASES["plus5"], SETTING) == set(TRUE_ROWS)
+    assert truly_slower(CASES["plus5"], every) == set(SLOWED)
+
+
 def test_ratios_pair_the_tools_of_one_turn() -> None:
     """Ratios are by turn; a turn that lacks a tool, or whose run failed, has none."""
     runs = (
@@ -103,9 +127,10 @@ def test_ratios_pair_the_tools_of_one_turn() -> None:
         run("groundspeed", turn=2),
         replace(run("asv", turn=2), problem="no verdict"),
         run("groundspeed", turn=3),
+        run("pytest-benchmark", turn=0, wall_s=9.0),
     )
 
-    assert paired_ratios(runs, lambda made: made.wall_s) == [0.5, 3.0]
+    assert paired_ratios(runs, ("groundspeed", "asv"), lambda made: made.wall_s) == [0.5, 3.0]
 
 
 def test_a_run_that_says_nothing_is_named_and_not_counted() -> None:
@@ -116,6 +141,7 @@ def test_a_run_that_says_nothing_is_named_and_not_counted() -> None:
 
     assert "groundspeed  0/1" in text
     assert "asv 1.1      -" in text
+    assert told_by("asv 1.1", [broken]) == []
     assert "asv on aa, turn 0, exit 2: no verdict; see its log" in text
 
 
@@ -129,7 +155,10 @@ def test_turns_go_round_the_cases_and_leave_out_what_was_made() -> None:
     assert left == [("aa", 0), ("aa", 1), ("plus5", 1)]
 
 
-@given(st.integers(0, 1000))
-def test_who_goes_first_alternates(turn: int) -> None:
-    """Each tool goes first in one of any two turns that follow each other."""
-    assert order_of_tools(turn) == tuple(reversed(order_of_tools(turn + 1)))
+@given(st.permutations(TOOLS), st.integers(0, 1000))
+def test_every_tool_is_in_every_place_equally_often(tools: list[Tool], turn: int) -> None:
+    """In as many turns as there are tools, each goes first once, second once, and so on."""
+    orders = [order_of_tools(tools, turn + later) for later in range(len(tools))]
+
+    assert all(sorted(order) == sorted(tools) for order in orders)
+    assert all(len(set(place)) == len(tools) for place in zip(*orders, strict=True))

@@ -1,11 +1,13 @@
-"""How the toy project's work is multiplied."""
+"""How the toy project's work is multiplied, and what its rows are called."""
 
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tools.evaluation.toy import CASES, SLOWED, more_work
+from tools.evaluation.records import EvaluationError
+from tools.evaluation.toy import CASES, more_work
+from tools.evaluation.workloads import KINDS, SLOWED, kind_of, slowed_among, workload_of
 
 
 def source(units: int) -> str:
@@ -37,6 +39,46 @@ def test_a_missing_constant_is_refused() -> None:
 
 
 def test_only_cases_with_more_work_have_slower_rows() -> None:
-    """The truth of a case follows from its factor."""
-    assert {case.name for case in CASES.values() if not case.slowed} == {"aa"}
+    """One case is identical code, and no case is faster."""
+    assert {case.name for case in CASES.values() if case.factor == 1} == {"aa"}
     assert all(case.factor >= 1 for case in CASES.values())
+
+
+def test_groundspeed_is_asked_for_what_a_case_holds() -> None:
+    """A change as small as what is asked for by default could not be found."""
+    asked = {case.name: case.min_effect for case in CASES.values() if case.min_effect}
+
+    assert asked == {"plus1": "0.5%"}
+
+
+def test_one_row_a_kind_is_slowed() -> None:
+    """At least ten kinds have a slowed row, and none has two."""
+    kinds = [kind_of(workload) for workload in SLOWED]
+
+    assert len(kinds) == len(set(kinds)) >= 10
+    assert set(kinds) < set(KINDS)
+    assert slowed_among(KINDS) == tuple(SLOWED)
+    assert slowed_among(["prepared"]) == ()
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "database.Table.time_query(100)",
+        "benchmarks.database.Table.time_query(100)",
+        "tests/test_database.py::test_query[100]",
+        "tests/test_database.py::test_query(100)",
+        "tests.test_database.test_query(100)",
+        "test_database.test_query[100]",
+    ],
+)
+def test_both_suites_name_the_same_workload(label: str) -> None:
+    """An asv benchmark and a test that do the same work are one workload."""
+    assert workload_of(label) == "database.query(100)"
+
+
+@pytest.mark.parametrize("label", ["", "loops", "time_x", "other.time_x", "tests/test_loops.py"])
+def test_a_label_of_another_suite_is_refused(label: str) -> None:
+    """What cannot be counted is told, for it would count as a row that nobody slowed."""
+    with pytest.raises(EvaluationError, match="no row of the toy project"):
+        workload_of(label)

@@ -1,12 +1,12 @@
 # mypy: disable-error-code="import-not-found"
 # (The toy package exists in the repositories that are written from here, not in this one.)
-"""Rows with a setup()."""
+"""Rows with a small setup()."""
 
 from toy import ordering
 
 
 class Numbers:
-    """A list in no order, and two sorted ones."""
+    """Numbers in no order, and two sorted sequences of them."""
 
     def setup(self) -> None:
         """Make the lists; the same in every process."""
@@ -15,9 +15,17 @@ class Numbers:
         self.second = sorted(self.numbers[200:])
 
     def time_sort(self) -> None:
-        """The list sorted."""
-        ordering.sort_numbers(self.numbers)
+        """The numbers sorted."""
+        ordering.sort_these(self.numbers)
 
     def time_merge(self) -> None:
-        """The sorted lists merged."""
-        ordering.merge_numbers(self.first, self.second)
+        """The sorted sequences merged."""
+        ordering.merge_these(self.first, self.second)
+
+    def time_heap(self) -> None:
+        """Half of the numbers taken out of a heap."""
+        ordering.heap_of_these(self.numbers)
+
+    def time_unique(self) -> None:
+        """Repeated numbers dropped."""
+        ordering.unique_of_these(self.numbers)

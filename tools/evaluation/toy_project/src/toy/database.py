@@ -1,9 +1,12 @@
-"""An SQLite table in memory: rows fetched and summed up."""
+"""An SQLite table in memory: rows fetched, summed up and inserted."""
 
 import sqlite3
 from itertools import repeat
 
-from .work import AGGREGATE_UNITS, QUERY_UNITS
+from .work import AGGREGATE_UNITS, FETCH_UNITS, INSERT_UNITS, QUERY_UNITS
+
+SIZES = (100, 1000)
+"""Accounts of the tables that rows with a parameter read."""
 
 
 def filled(size: int) -> sqlite3.Connection:
@@ -18,6 +21,20 @@ def filled(size: int) -> sqlite3.Connection:
     return connection
 
 
+def fetch(connection: sqlite3.Connection) -> None:
+    """Fetch accounts of one region, a statement each."""
+    for _ in repeat(None, FETCH_UNITS):
+        _fetch_once(connection)
+
+
+def _fetch_once(connection: sqlite3.Connection) -> float:
+    chosen = connection.execute("SELECT balance FROM accounts WHERE id BETWEEN 40 AND 44")
+    total = 0.0
+    for (balance,) in chosen:
+        total += balance
+    return total
+
+
 def query(connection: sqlite3.Connection, size: int) -> None:
     """Fetch one account by its key."""
     for _ in repeat(None, QUERY_UNITS):
@@ -28,3 +45,13 @@ def aggregate(connection: sqlite3.Connection) -> None:
     """Sum the balances up by region."""
     for _ in repeat(None, AGGREGATE_UNITS):
         connection.execute("SELECT region, SUM(balance) FROM accounts GROUP BY region").fetchall()
+
+
+def insert(connection: sqlite3.Connection) -> None:
+    """Insert accounts and take that back."""
+    for _ in repeat(None, INSERT_UNITS):
+        connection.executemany(
+            "INSERT INTO accounts (region, balance) VALUES (?, ?)",
+            (("region-8", number * 1.5) for number in range(20)),
+        )
+        connection.rollback()

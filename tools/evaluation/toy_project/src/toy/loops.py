@@ -2,7 +2,7 @@
 
 from itertools import repeat
 
-from .work import ARITHMETIC_UNITS, COLLATZ_UNITS
+from .work import ARITHMETIC_UNITS, COLLATZ_UNITS, GRID_UNITS, SIEVE_UNITS
 
 
 def arithmetic() -> None:
@@ -30,3 +30,33 @@ def _collatz_once() -> int:
         number = 3 * number + 1 if number % 2 else number // 2
         steps += 1
     return steps
+
+
+def sieve() -> None:
+    """Strike out the multiples of primes."""
+    for _ in repeat(None, SIEVE_UNITS):
+        _sieve_once()
+
+
+def _sieve_once() -> int:
+    prime = [True] * 600
+    for number in range(2, 25):
+        if prime[number]:
+            for multiple in range(number * number, 600, number):
+                prime[multiple] = False
+    return sum(prime)
+
+
+def grid() -> None:
+    """Add up the neighbours of every cell of a grid."""
+    for _ in repeat(None, GRID_UNITS):
+        _grid_once()
+
+
+def _grid_once() -> int:
+    cells = [[row * column % 5 for column in range(20)] for row in range(20)]
+    total = 0
+    for row in range(1, 19):
+        for column in range(1, 19):
+            total += cells[row - 1][column] + cells[row + 1][column] - 2 * cells[row][column]
+    return total

@@ -1,13 +1,12 @@
-"""Strings: taken apart, matched and put together."""
+"""Strings: taken apart, put together and encoded."""
 
-import re
 from itertools import repeat
 
-from .work import FORMAT_UNITS, MATCH_UNITS, PARSE_UNITS
+from .work import CLEAN_UNITS, FORMAT_UNITS, PARSE_UNITS, TRANSCODE_UNITS
 
 _LINE = "id=1047; name=long range buoy; depth=318; state=open; since=2024"
-_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)")
-_LOG = "GET /berths/17 200 2026-03-14T15:09 harbour, GET /berths/18 404 2026-03-14T15:10 harbour"
+_MESSY = "  The harbour\tmaster,  Berth 17 ;; left  AT noon --  "
+_NAME = "Sørøya, Århus, Łódź, Besançon: vier Häfen und eine Brücke"
 
 
 def parse() -> None:
@@ -24,16 +23,6 @@ def _parse_once() -> dict[str, int | str]:
     return fields
 
 
-def match() -> None:
-    """Find every time stamp in a line of a log."""
-    for _ in repeat(None, MATCH_UNITS):
-        _match_once()
-
-
-def _match_once() -> list[tuple[str, ...]]:
-    return _STAMP.findall(_LOG)
-
-
 def format_lines() -> None:
     """Put lines together from numbers."""
     for _ in repeat(None, FORMAT_UNITS):
@@ -42,3 +31,24 @@ def format_lines() -> None:
 
 def _format_once() -> str:
     return "\n".join(f"{number:04d} {number * 0.5:8.2f}" for number in range(12))
+
+
+def clean() -> None:
+    """Bring a line with too many spaces and marks into order."""
+    for _ in repeat(None, CLEAN_UNITS):
+        _clean_once()
+
+
+def _clean_once() -> str:
+    words = _MESSY.replace(";", " ").replace("--", " ").replace(",", "").lower().split()
+    return " ".join(word.capitalize() if len(word) > 3 else word for word in words)  # noqa: PLR2004 - short words stay as they are
+
+
+def transcode() -> None:
+    """Encode a text and decode it again."""
+    for _ in repeat(None, TRANSCODE_UNITS):
+        _transcode_once()
+
+
+def _transcode_once() -> str:
+    return _NAME.encode("utf-8").decode("utf-8").encode("utf-16").decode("utf-16")

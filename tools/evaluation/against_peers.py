@@ -1,9 +1,10 @@
-"""Groundspeed beside asv: alarms on identical code, slowdowns found, and wall time.
+"""Groundspeed beside its peers: alarms on identical code, slowdowns found, and wall time.
 
-Both gates judge the same commits of the same toy project on the same machine, in turns; who goes
-first alternates. Every run is kept at once in `runs.json`; the tables are printed at the end.
+All tools judge the same commits of the same toy project on the same machine, in turns; who goes
+first changes from turn to turn. Every run is kept at once in `runs.json`; the tables are printed
+at the end.
 
-    python -m tools.evaluation.against_asv --out FOLDER [--repeats N] [--cases aa,plus5,plus20]
+    python -m tools.evaluation.against_peers --out FOLDER [--repeats N] [--cases aa,plus5,plus20]
 """
 
 import argparse
@@ -12,14 +13,16 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tools.evaluation.busy import competing_loops
 from tools.evaluation.contest import TIMEOUT_S, Contest
+from tools.evaluation.contestants import prepare, run_once
 from tools.evaluation.records import (
     SCHEMA,
+    TOOLS,
     Evaluation,
     EvaluationError,
     Run,
@@ -30,6 +33,7 @@ from tools.evaluation.records import (
 )
 from tools.evaluation.tally import report
 from tools.evaluation.toy import CASES, Case
+from tools.evaluation.workloads import KINDS
 
 import groundspeed
 from groundspeed.measure.machine import CpuPlan, describe_machine
@@ -41,15 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make an evaluation, or go on with one, and print its tables; returns the exit code."""
     options = _parser().parse_args(arguments)
     if not hasattr(os, "fork"):
-        print(f"against_asv: needs Linux or macOS, not {sys.platform}", file=sys.stderr)
+        print(f"against_peers: needs Linux or macOS, not {sys.platform}", file=sys.stderr)
         return 2
     try:
         evaluation = _evaluate(options)
     except EvaluationError as error:
-        print(f"against_asv: {error}", file=sys.stderr)
+        print(f"against_peers: {error}", file=sys.stderr)
         return 5
     except KeyboardInterrupt:
-        print("against_asv: interrupted; --resume goes on", file=sys.stderr)
+        print("against_peers: interrupted; --resume goes on", file=sys.stderr)
         return 130
     print(report(evaluation), end="")
     return 0
@@ -65,25 +69,27 @@ def turns_left(
                 yield case, turn
 
 
-def order_of_tools(turn: int) -> tuple[Tool, Tool]:
-    """Who goes first and who second; the other way round in the next turn."""
-    return ("groundspeed", "asv") if turn % 2 == 0 else ("asv", "groundspeed")
+def order_of_tools(tools: Sequence[Tool], turn: int) -> tuple[Tool, ...]:
+    """Who goes first, second and so on in this turn; the first one goes last in the next."""
+    first = turn % len(tools)
+    return (*tools[first:], *tools[:first])
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.evaluation.against_asv",
-        description="Compare `groundspeed check` with `asv continuous` where the truth is known.",
+        prog="python -m tools.evaluation.against_peers",
+        description="Compare `groundspeed check` with its peers where the truth is known.",
     )
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="FOLDER", help="where everything is kept")
     add("--repeats", type=_count, default=20, metavar="N", help="turns per case (20)")
-    add(
-        "--cases",
-        type=_cases,
-        default="aa,plus5,plus20",
-        help=f"which of {','.join(CASES)} (aa,plus5,plus20)",
-    )
+    for option, type_, known, default in (
+        ("--cases", _cases, CASES, "aa,plus2,plus5"),
+        ("--tools", _tools, TOOLS, "groundspeed,asv"),
+        ("--kinds", _kinds, KINDS, ",".join(KINDS)),
+    ):
+        shown = "all" if default == ",".join(known) else default
+        add(option, type=type_, default=default, help=f"which of {','.join(known)} ({shown})")
     add("--seconds", type=float, metavar="S", help="begin no turn after this long")
     add("--resume", action="store_true", help="go on with the evaluation in FOLDER")
     add("--tables", action="store_true", help="measure nothing, show what FOLDER holds")
@@ -99,10 +105,26 @@ def _count(text: str) -> int:
 
 
 def _cases(text: str) -> tuple[Case, ...]:
-    unknown = set(text.split(",")) - CASES.keys()
+    return tuple(CASES[name] for name in _chosen(text, CASES))
+
+
+def _tools(text: str) -> tuple[Tool, ...]:
+    chosen = _chosen(text, TOOLS)
+    return tuple(tool for tool in TOOLS if tool in chosen)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    chosen = _chosen(text, KINDS)
+    return tuple(kind for kind in KINDS if kind in chosen)
+
+
+def _chosen(text: str, known: Collection[str]) -> list[str]:
+    chosen = text.split(",")
+    unknown = set(chosen).difference(known)
     if unknown:
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not in {', '.join(CASES)}")
-    return tuple(CASES[name] for name in text.split(","))
+        told = f"{', '.join(sorted(unknown))}: not in {', '.join(known)}"
+        raise argparse.ArgumentTypeError(told)
+    return chosen
 
 
 def _cpus(text: str) -> tuple[int, ...]:
@@ -118,16 +140,16 @@ def _evaluate(options: argparse.Namespace) -> Evaluation:
     if path.exists() and not options.resume:
         raise EvaluationError(f"{path} is there; add --resume, or choose another --out")
     kept = load(path) if path.exists() else None
-    (path.parent / "logs").mkdir(parents=True, exist_ok=True)
-    contest = Contest(out=path.parent)
-    setting = _setting(contest, busy=options.busy, affinity=options.cpu_affinity or ())
+    contest = Contest(out=path.parent, kinds=options.kinds)
+    contest.logs.mkdir(parents=True, exist_ok=True)
+    setting = _setting(contest, options)
     if kept is not None:
         _check_same(kept.setting, setting)
     evaluation = kept or Evaluation(schema=SCHEMA, setting=setting, preparation_s={})
     left = tuple(turns_left(evaluation, options.cases, options.repeats))
     if left:
         print("preparing: environments and wheels", file=sys.stderr)
-        steps = contest.prepare(options.cases)
+        steps = prepare(contest, options.tools, options.cases)
         # Once built they are found again at once: what a newcomer waits is the first time.
         evaluation = replace(evaluation, preparation_s=steps | evaluation.preparation_s)
     return _make_turns(evaluation, contest, left, seconds=options.seconds)
@@ -146,7 +168,7 @@ def _make_turns(
         if seconds is not None and time.perf_counter() - start_s >= seconds:
             print("time is up; --resume goes on", file=sys.stderr)
             break
-        made = _make_turn(contest, case, turn, busy=evaluation.setting.busy)
+        made = _make_turn(contest, evaluation.setting, case, turn)
         _check_same(evaluation.setting, replace(evaluation.setting, groundspeed_sha256=_digest()))
         evaluation = replace(evaluation, runs=evaluation.runs + made)
         save(evaluation, contest.out / "runs.json")
@@ -155,12 +177,13 @@ def _make_turns(
     return evaluation
 
 
-def _make_turn(contest: Contest, case: Case, turn: int, *, busy: int) -> tuple[Run, ...]:
-    # Both tools within the life of the same loops, so that both meet the same competitors.
-    with competing_loops(busy, limit_s=2 * TIMEOUT_S):
+def _make_turn(contest: Contest, setting: Setting, case: Case, turn: int) -> tuple[Run, ...]:
+    # All tools within the life of the same loops, so that all meet the same competitors.
+    order = order_of_tools(setting.tools, turn)
+    with competing_loops(setting.busy, limit_s=(len(order) + 1) * TIMEOUT_S):
         return tuple(
-            contest.run(tool, case, turn, went_first=place == 0)
-            for place, tool in enumerate(order_of_tools(turn))
+            run_once(contest, tool, case, turn=turn, place=place)
+            for place, tool in enumerate(order)
         )
 
 
@@ -177,19 +200,21 @@ def _keep_on(cpus: tuple[int, ...]) -> None:
         ) from error
 
 
-def _setting(contest: Contest, *, busy: int, affinity: tuple[int, ...]) -> Setting:
+def _setting(contest: Contest, options: argparse.Namespace) -> Setting:
     machine = describe_machine(CpuPlan())
-    tools = ("groundspeed", "asv", "asv_runner")
+    programs = ("groundspeed", "asv", "asv_runner", "pytest", "pytest-benchmark")
     return Setting(
         cpu=machine.cpu,
         cpus=machine.cpus,
         system=machine.system,
         python=machine.python,
-        versions={tool: importlib.metadata.version(tool) for tool in tools},
+        versions={tool: importlib.metadata.version(tool) for tool in programs},
         groundspeed_sha256=_digest(),
         commits=contest.commits(),
-        affinity=affinity,
-        busy=busy,
+        tools=options.tools,
+        kinds=contest.kinds,
+        affinity=options.cpu_affinity or (),
+        busy=options.busy,
     )
 
 

@@ -1,12 +1,22 @@
 # mypy: disable-error-code="import-not-found"
 # (The toy package exists in the repositories that are written from here, not in this one.)
-"""SQLite rows, each at two sizes of the table."""
+"""SQLite."""
 
 from typing import ClassVar
 
 from toy import database
 
-_FILLED = {size: database.filled(size) for size in (100, 1000)}
+_FILLED = {size: database.filled(size) for size in database.SIZES}
+
+
+def time_fetch() -> None:
+    """A few accounts fetched, statement by statement."""
+    database.fetch(_FILLED[100])
+
+
+def time_insert() -> None:
+    """Accounts inserted, and taken back."""
+    database.insert(_FILLED[100])
 
 
 class Table:
