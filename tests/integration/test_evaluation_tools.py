@@ -163,6 +163,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_tools_take_a_turn_and_all_of_it_is_kept(tmp_path: Path) -> None:
     """One turn of a small evaluation: prepared, run by both, read, kept, and shown."""
     chosen = ("--tools", "groundspeed,pytest-benchmark", "--kinds", "prepared", "--cases", "plus1")

@@ -108,7 +108,8 @@ class _Groundspeed:
 
     def prepare(self, contest: Contest, tag: str) -> None:
         if tag != BASE:
-            options = ("--no-record", "--exit-zero", *self._selection(contest.kinds[:1]))
+            shortly = ("--no-record", "--exit-zero", "--budget", "1")
+            options = (*shortly, *self._selection(contest.kinds[:1]))
             contest.must("groundspeed", "check", BASE, tag, *options, folder=contest.toy)
 
     def judge(self, contest: Contest, case: Case, name: str) -> Judged:

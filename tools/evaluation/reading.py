@@ -40,7 +40,10 @@ FAIL_FIELDS = ("min", "mean", "median")
 FAIL_PERCENT = 5
 """What pytest-benchmark is asked to fail for: it has no default."""
 
-_REGRESSION = re.compile(r"^\t(?P<label>\S+) - Field '(?P<field>\w+)' has failed ", re.MULTILINE)
+# The label is followed by the saved run that was compared with.
+_REGRESSION = re.compile(
+    r"^\t(?P<label>\S+) \(\w+\) - Field '(?P<field>\w+)' has failed ", re.MULTILINE
+)
 _HEAD = "Change"
 _CELLS = 5
 _MARKS = frozenset({"", "+", "-", "!", "*", "x"})

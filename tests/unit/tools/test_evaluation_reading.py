@@ -114,8 +114,8 @@ def test_the_plugins_own_words_must_agree() -> None:
     """A regression too few or too many in what the comparing run printed is noticed."""
     _, readings = read_pytest_benchmark(saved(grid=1.0), saved(grid=2.0))
     lines = [
-        f"\ttests/test_loops.py::test_grid - Field '{field}' has failed PercentageRegressionCheck: "
-        "100.000000000 > 5.000000000"
+        f"\ttests/test_loops.py::test_grid (0001_base) - Field '{field}' has failed "
+        "PercentageRegressionCheck: 100.000000000 > 5.000000000"
         for field in FAIL_FIELDS
     ]
 
