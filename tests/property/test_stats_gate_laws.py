@@ -1,6 +1,7 @@
 """Laws of a look of the gate: what no data may make it do."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -273,3 +274,21 @@ def test_excusing_rows_raises_no_alarm_and_mirrors(
     mirrored = [MIRROR[c] for c in settled]
     back = look(-suite, settled=mirrored, share=share, rule=rule, excused=excused).conclusions
     assert back == tuple(MIRROR[c] for c in there)
+
+
+@law
+@given(rules, st.integers(2, 40), st.integers(1, 5), st.floats(0.1, 1.0))
+def test_a_budget_goes_on_where_the_rule_ends_and_spends_the_same(
+    rule: GateRule, first: int, looks: int, spent: float
+) -> None:
+    """More looks at growing distances, no earlier one moved, the same sum of shares."""
+    shorter = replace(
+        rule, looks=tuple(range(first, first + looks)), shares=(spent / looks,) * looks
+    )
+    longer = shorter.for_budget(1.0)
+    assert longer.looks[:looks] == shorter.looks
+    steps = np.diff(longer.looks[looks - 1 :])
+    assert (steps > 0).all()
+    assert sum(longer.shares) == pytest.approx(spent)
+    assert all(a < b for a, b in zip(longer.shares, shorter.shares, strict=False))
+    assert replace(longer, looks=shorter.looks, shares=shorter.shares) == shorter

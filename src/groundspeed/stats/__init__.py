@@ -15,6 +15,7 @@ from groundspeed.stats.distributions import (
     trigamma_inverse,
 )
 from groundspeed.stats.estimates import Estimates, estimate
+from groundspeed.stats.exact import ExactPair, spread_of_repeats
 from groundspeed.stats.exchange import ExchangeRate, exchange_rate
 from groundspeed.stats.location import interquartile_mean
 from groundspeed.stats.moderated import (
@@ -42,6 +43,7 @@ __all__ = [
     "Conclusion",
     "Course",
     "Estimates",
+    "ExactPair",
     "ExchangeRate",
     "Families",
     "FamilyVariances",
@@ -63,6 +65,7 @@ __all__ = [
     "moderate",
     "moderate_families",
     "run_to_conclusion",
+    "spread_of_repeats",
     "student_t_ppf",
     "student_t_sf",
     "student_t_tails",

@@ -27,11 +27,8 @@ lower bound.
 
 References:
     Fisher (1935), The design of experiments, section 21, on exchanging the names of a pair.
-    Wilson (1927), Probable inference, the law of succession, and statistical inference, Journal of
-    the American Statistical Association 22.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -52,11 +49,11 @@ from groundspeed.stats.arrays import (
 from groundspeed.stats.estimates import estimate
 from groundspeed.stats.multiplicity import benjamini_hochberg_beside
 from groundspeed.stats.paired import summarise
+from groundspeed.stats.proportions import wilson_interval
 from groundspeed.stats.sequential import Conclusion, GateRule, conclude
 
 __all__ = ["ExchangeRate", "exchange_rate"]
 
-_Z95 = 1.959963984540054
 _FOUND = (Conclusion.SLOWER, Conclusion.FASTER)
 # Rows that are judged at once, over several exchanges; a bound on memory.
 _ROWS_AT_ONCE = 4096
@@ -96,12 +93,7 @@ class ExchangeRate:
         It speaks of all exchanges of these pairs, from which the tried ones were drawn, and not of
         other checks.
         """
-        weight = _Z95**2 / self.exchanges
-        centre = self.rate + weight / 2.0
-        half = math.sqrt(self.rate * (1.0 - self.rate) * weight + weight**2 / 4.0)
-        low, high = (centre - half) / (1.0 + weight), (centre + half) / (1.0 + weight)
-        # Rounding must not put the interval beside a rate of 0 or 1.
-        return max(0.0, min(low, self.rate)), min(1.0, max(high, self.rate))
+        return wilson_interval(self.alarmed, self.exchanges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ s0^2 with the weight of d0 against its own degrees of freedom. The more alike th
 d0. Rows that could not be less alike give d0 near 0, and every row stands on its own.
 
 The degrees of freedom never exceed what the suite has measured altogether, so a suite of one row
-is an ordinary t-test.
+is an ordinary t-test. Where a suite holds rows of several kinds, each family of rows has a prior of
+its own (`moderate_families`).
 
 References:
     Smyth (2004), Linear models and empirical Bayes methods for assessing differential expression
@@ -143,8 +144,9 @@ def moderate_families(
     memory: drawn towards the few that hardly vary, a noisy row would look surer than it is.
 
     Two rows or one stay as they are, on their own degrees of freedom. The spread of two variances
-    has one degree of freedom, so that a fit calls most unequal ones equal: pooled, two rows of 2 %
-    and 20 % noise raise a false alarm about three times as often as with plain t tests.
+    has one degree of freedom, so that a fit often calls unequal ones equal: in simulated suites of
+    two rows, of 2 % and 20 % noise, pooling raised the false alarms from 0.7 % to 1.3 % and found
+    no more.
 
     An exact row, one whose differences are all one number, keeps its variance of 0 and takes no
     part in the fit. It is no draw from the distribution of the others, for those take no value

@@ -136,3 +136,9 @@ def test_least_effects_are_one_a_row() -> None:
     """Fewer or more of them than rows are refused."""
     with pytest.raises(ValueError, match="needed one a row"):
         exchange_rate(list(noise(2, 8)), KEEN, signs=coins(2, 8), min_effects=[0.01])
+
+
+def test_families_are_one_a_row() -> None:
+    """Fewer or more of them than rows are refused."""
+    with pytest.raises(ValueError, match="families: got"):
+        exchange_rate(list(noise(2, 8)), KEEN, signs=coins(2, 8), families=[1])

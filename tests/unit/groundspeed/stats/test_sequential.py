@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,46 @@ def test_margin_is_three_effects_unless_given() -> None:
     """The margin follows the minimum effect."""
     assert GateRule(min_effect=0.02).margin_resolved == pytest.approx(0.06)
     assert GateRule(min_effect=0.02, margin=0.05).margin_resolved == 0.05
+
+
+def test_a_budget_adds_three_looks_and_spends_no_more() -> None:
+    """The further looks take their shares from the earlier ones, in proportion."""
+    longer = RULE.for_budget(600.0)
+    assert longer.looks == (5, 8, 12, 17, 24, 34, 48, 68, 96)
+    assert longer.shares[:6] == pytest.approx([0.7 * share for share in RULE.shares])
+    assert longer.shares[6:] == pytest.approx([0.1] * 3)
+    assert RULE.for_budget(None) is RULE
+
+
+@pytest.mark.parametrize("budget_s", [0.0, -1.0, math.nan])
+def test_a_budget_of_nothing_is_refused(budget_s: float) -> None:
+    """There is no rule for no time."""
+    with pytest.raises(ValueError, match="budget: got"):
+        RULE.for_budget(budget_s)
+
+
+@pytest.mark.parametrize("families", [[0], [0.0, 1.0], [[0, 1]], ["a", "b"]])
+def test_families_are_integers_one_a_row(families: Any) -> None:
+    """Anything else is refused, wherever families are taken."""
+    suite = rows(0.0, 0.0)
+    calls: list[Callable[[], object]] = [
+        lambda: estimate(suite, families=families),
+        lambda: look(suite, settled=[], share=1.0, rule=RULE, families=families),
+        lambda: run_to_conclusion(suite, RULE, families=families),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"families: got .* needed an integer a row"):
+            call()
+
+
+@pytest.mark.parametrize("beside", [0.0, 0.001, 0.3])
+def test_a_count_that_rose_in_every_pair_is_slower_whatever_its_family_does(beside: float) -> None:
+    """12 queries became 13 in all five pairs, 12 stayed 12, beside rows of any noise."""
+    counts = np.repeat([[math.log(13 / 12)], [0.0], [math.log(12 / 13)]], 5, axis=1)
+    suite = np.concatenate([counts, rows(0.0, 0.0, 0.0, pairs=5, spread=beside)])
+    seen = look(suite, settled=[], share=0.1, rule=RULE)
+    assert seen.conclusions[:3] == (SLOWER, SAME, FASTER)
+    assert seen.estimates.p_slower[:3].tolist() == [0.0, 0.5, 1.0]
 
 
 def test_one_row_is_an_ordinary_t_test() -> None:
