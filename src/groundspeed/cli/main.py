@@ -10,6 +10,7 @@ from groundspeed import __version__
 from groundspeed.cli.accept import accept_command
 from groundspeed.cli.check import check_command
 from groundspeed.cli.doctor import doctor_command
+from groundspeed.cli.merge import merge_command
 from groundspeed.errors import GroundspeedError
 
 __all__ = ["main"]
@@ -34,6 +35,7 @@ def commands() -> None:
 commands.add_command(check_command)
 commands.add_command(accept_command)
 commands.add_command(doctor_command)
+commands.add_command(merge_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
