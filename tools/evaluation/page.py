@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from tools.evaluation.pools import IDENTICAL, Condition, Findings, Measure, Pool
-from tools.evaluation.reading import FAIL_PERCENT
+from tools.evaluation.reading import FAIL_PERCENT, rules_of
 from tools.evaluation.records import Evaluation
 from tools.evaluation.tally import PAIRED, format_share, format_span
 from tools.evaluation.toy import CASES
@@ -16,8 +16,8 @@ from tools.evaluation.workloads import KINDS, SLOWED, kind_of
 
 __all__ = ["page_of"]
 
-_ASV_SUITE = "asv suite"
-_TESTS = "pytest-benchmark tests"
+_ASV_SUITE = "an asv suite"
+_TESTS = "the same work as tests"
 _SUITES: Mapping[str, str] = MappingProxyType(
     {
         "groundspeed": _ASV_SUITE,
@@ -33,9 +33,10 @@ _MEASURES: tuple[Measure, ...] = (
 )
 
 _OPENING = """
-This page was written by `python -m tools.evaluation.how_sure` from {verdicts} verdicts of
-{tools}, on commits of a toy project of which the truth is known exactly. A verdict is one run of
-a tool, as a user starts it, on a pair of commits. The machine was {conditions}.
+This page was written by `python -m tools.evaluation.how_sure` from {verdicts} verdicts: {tools}.
+A verdict is one run of a tool, as a user starts it, on two commits of a toy project of which the
+truth is known exactly. Verdicts were taken while the evaluation kept the machine {conditions};
+`quiet` means that it added no load of its own.
 """
 _ALARMS = """
 An alarm is a check of identical code (another commit, but only a remark differs) in which any row
@@ -49,8 +50,8 @@ Rows of one check share its moment, so the true interval is somewhat wider. `und
 rows of all checks that groundspeed would not decide; its peers know no such answer.
 """
 _KIND = """
-One row of each of these kinds is slowed. A cell says in how many checks it was called slower, on
-a machine that was {conditions}.
+One row of each of these kinds is slowed. A cell says in how many checks it was called slower,
+while the machine was {conditions}.
 """
 _COST = """
 From start to exit, without building environments and wheels: median, then the least and the
@@ -104,19 +105,21 @@ def _opening(findings: Findings) -> Iterator[str]:
     yield "# How sure it is"
     yield _OPENING.format(
         verdicts=sum(len(pool.spent(_MEASURES[0])) for pool in findings.pools),
-        tools=_listed([f"{tool} ({_SUITES[tool]})" for tool in findings.tools]),
+        tools=_listed([f"{tool} on {_SUITES[tool]}" for tool in findings.tools]),
         conditions=_listed([condition.name for condition in findings.conditions]),
     )
-    yield "\n".join(_in_short(pool, rule, findings) for pool, rule in findings.everywhere())
+    own = {rules_of(tool)[0] for tool in findings.tools}
+    told = [_in_short(p, rule, findings) for p, rule in findings.everywhere() if rule in own]
+    yield "\n".join(told)
 
 
 def _in_short(pool: Pool, rule: str, findings: Findings) -> str:
     """Alarms on identical code and slowdowns found, in one line."""
     alarmed = pool.score(rule, IDENTICAL)
     scores = [(case, pool.score(rule, case)) for case in findings.slowdowns]
-    found = [f"{s.found} of {s.to_find} at {case.title}" for case, s in scores if s.to_find]
+    found = [f"{s.found / s.to_find:.0%} at {case.title}" for case, s in scores if s.to_find]
     said = [
-        f"{alarmed.alarms} alarms in {alarmed.runs} checks of identical code",
+        f"alarms in {alarmed.alarms} of {alarmed.runs} checks of identical code",
         f"rows found: {_listed(found) or 'none to find'}",
     ]
     return f"- **{rule}**, {pool.condition.name}: {'; '.join(said)}."
@@ -163,7 +166,7 @@ def _power(findings: Findings, charts: Mapping[str, str]) -> Iterator[str]:
 def _kinds(findings: Findings) -> Iterator[str]:
     conditions = findings.conditions
     yield "## By kind of work"
-    yield _KIND.format(conditions=", then ".join(condition.name for condition in conditions))
+    yield _KIND.format(conditions=" · ".join(condition.name for condition in conditions))
     for tool, rule in findings.rules:
         pools = [pool for condition in conditions if (pool := findings.pool(tool, condition))]
         lines = [("kind", *(case.title for case in findings.slowdowns))]

@@ -129,9 +129,10 @@ def test_page_counts_what_the_runs_say(tmp_path: Path) -> None:
     kinds = page.partition("### Kinds found by asv 1.1")[2]
     assert cells(kinds, "threads") == ["5/10 · 5/10"] * 5
     cost = page.partition("## What a verdict costs")[2]
-    assert cells(cost, "asv", "asv suite", "quiet")[:2] == ["60", "80.0 [80.0..80.0]"]
+    assert cells(cost, "asv", "an asv suite", "quiet")[:2] == ["60", "80.0 [80.0..80.0]"]
     assert cells(cost, "groundspeed / asv", "busy, 2 loops")[0] == "0.50 [0.50..0.50]"
     assert "480 verdicts" in page
+    assert "asv 1.1**, quiet: alarms in 1 of 10 checks of identical code; rows found: 50%" in page
     assert "+1 % with `--min-effect 0.5%`" in page
 
 
