@@ -143,7 +143,7 @@ _ALIKE: dict[str, Callable[[CheckRecord], Any]] = {
     "--false-alarms": lambda r: r.settings.false_alarms,
     "--min-effect": lambda r: r.settings.min_effect,
     "margin": lambda r: r.settings.margin,
-    "looks": lambda r: r.settings.looks,
+    "plan of looks (--budget given or not)": lambda r: r.settings.looks,
     "--bench": lambda r: r.settings.selection,
     "suite": lambda r: r.settings.suite,
     "metric": lambda r: r.settings.metric,
@@ -221,18 +221,24 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _rule(part: Part) -> GateRule:
-    """The rule that the record was made by."""
+    """The rule that the record was made by.
+
+    Raises:
+        UsageError: If it is not one of those known here.
+    """
     settings = part.record.settings
     rule = GateRule(false_alarms=settings.false_alarms, min_effect=settings.min_effect)
-    if settings.looks != rule.looks:
+    # How long a budget is does not matter to the rule, only that there is one.
+    by_looks = {known.looks: known for known in (rule, rule.for_budget(1.0))}
+    if settings.looks not in by_looks:
         raise UsageError(
             f"{part.place}: was measured by groundspeed {part.record.tool_version} with looks "
-            f"{_shown(settings.looks)}, this is {__version__} with {_shown(rule.looks)}; "
+            f"{_shown(settings.looks)}, which {__version__} does not know; "
             "merge with the version that measured"
         )
-    if settings.margin != rule.margin_resolved:
-        return replace(rule, margin=settings.margin)
-    return rule
+    known = by_looks[settings.looks]
+    stated = settings.margin != known.margin_resolved
+    return replace(known, margin=settings.margin) if stated else known
 
 
 def _judged(records: Sequence[CheckRecord], rule: GateRule) -> tuple[Comparison, ...]:
@@ -269,7 +275,7 @@ def replay(
         The same rows in the same order. Of a row that the replay settles, outcome and estimate are
         those of that look; of the others, those of the shard.
     """
-    judged = {c.row: c for c in comparisons if c.outcome in _OUTCOMES.values()}
+    judged = {c.row: c for c in comparisons if _is_judged_by(rule, c)}
     differences = {row: _differences(c) for row, c in judged.items()}
     ledger = Ledger(
         judged,
@@ -284,6 +290,13 @@ def replay(
             break
         ledger.add_pair({row: differences[row][number] for row in ledger.open_rows})
     return [_rejudged(c, ledger, rule) if c.row in judged else c for c in comparisons]
+
+
+def _is_judged_by(rule: GateRule, comparison: Comparison) -> bool:
+    """Whether looks decide this row: not if it failed, nor if it was decided before the first."""
+    if comparison.outcome is Outcome.UNDECIDED:
+        return True
+    return comparison.outcome in _OUTCOMES.values() and len(comparison.log_ratios) >= rule.looks[0]
 
 
 def _differences(comparison: Comparison) -> tuple[float, ...]:

@@ -306,6 +306,35 @@ def test_a_row_without_a_ratio_is_left_as_it_is() -> None:
     assert replay([row], RULE) == [row]
 
 
+def test_a_count_that_one_pair_decided_takes_no_part() -> None:
+    """What needs no chance spends nothing of the false alarms, in a check as here."""
+    counted = valued(100.0, 200.0, Outcome.SLOWER)
+    one_pair = [
+        replace(counted, row=Row(name=name), metric="instructions", values=counted.values[:1])
+        for name in ("exact", "as exact")
+    ]
+    timed = measured(SUITE, list(SUITE))
+    assert replay([*one_pair, *timed], RULE) == [*one_pair, *timed]
+
+
+def test_a_check_with_a_budget_is_replayed_with_its_further_looks() -> None:
+    """A row that stays open after 34 pairs is judged again by the looks that a budget gives."""
+    budget = RULE.for_budget(60.0)
+    differences = [0.02 + 0.06 * math.sin(5.0 * n) for n in range(budget.pairs_max)]
+    row = Comparison(
+        row=Row(name="late"),
+        outcome=Outcome.UNDECIDED,
+        metric="clean",
+        pairs=tuple(pair(n, d) for n, d in enumerate(differences)),
+    )
+    shard = Shard(index=1, count=1, rows=1)
+    record = recorded([row], shard)
+    with_budget = replace(SETTINGS, looks=budget.looks, budget_s=60.0)
+    (judged,) = merged([replace(record, settings=with_budget)]).comparisons
+    assert judged.outcome is Outcome.SLOWER
+    assert merged([record]).comparisons == (row,)
+
+
 def test_rows_that_were_not_judged_stay_as_they_are() -> None:
     """Broken, skipped and unknown rows keep outcome and failures, and count as in a check."""
     failure = Failure(side="candidate", stage="setup", kind="ValueError", message="no")
@@ -466,7 +495,7 @@ def changed(**settings: Any) -> Callable[[CheckRecord], CheckRecord]:
         (changed(false_alarms=0.05), "its --false-alarms is 0.05, but that of a.json is 0.01"),
         (changed(min_effect=0.02), "its --min-effect is 0.02"),
         (changed(margin=0.2), "its margin is 0.2"),
-        (changed(looks=(5, 8)), "its looks is 5, 8, but"),
+        (changed(looks=(5, 8)), "its plan of looks (--budget given or not) is 5, 8, but"),
         (changed(selection=("x",)), "its --bench is x, but that of a.json is none"),
         (changed(suite="pytest"), "its suite is pytest"),
         (changed(metric="instructions"), "its metric is instructions"),
@@ -486,7 +515,7 @@ def test_shards_of_different_checks_are_refused(
 def test_a_rule_that_is_not_known_here_is_refused() -> None:
     """Another version looked at other times; this one cannot replay that."""
     said = refusal([changed(looks=(3, 6))(r) for r in shards_of(SUITE, 2)])
-    assert "with looks 3, 6, this is" in said
+    assert f"with looks 3, 6, which {__version__} does not know" in said
     assert said.endswith("merge with the version that measured")
 
 
