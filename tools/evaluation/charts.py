@@ -85,7 +85,7 @@ class BarGroup:
 
 def line_chart(title: str, places: Sequence[str], panels: Sequence[Panel]) -> str:
     """Shares by place, a panel beside the other, from 0 to 100 %."""
-    width, height, left, top = 300, 220, 48, 52
+    width, height, left, top = 300, 220, 54, 52
     legend = {line.name: line.style for panel in panels for line in panel.lines}
     total = left + len(panels) * (width + left)
     bottom = top + height + 40
@@ -144,7 +144,7 @@ def bar_chart(
     title: str, groups: Sequence[BarGroup], *, most: float, ticks: Sequence[tuple[float, str]]
 ) -> str:
     """Bars from 0 to `most`, a group below the other, with ticks as value and text."""
-    left, width, right, top = 190, 420, 110, 52
+    left, width, right, top = 285, 420, 80, 40
     bars = sum(len(group.bars) for group in groups)
     height = bars * _ROW + len(groups) * _GAP
     svg = _svg(title, left + width + right, top + height + 34)
