@@ -28,6 +28,7 @@ from groundspeed.check.promise import (
     smallest_seen,
 )
 from groundspeed.check.request import Progress
+from groundspeed.check.roster import Selection
 from groundspeed.check.session import Session
 from groundspeed.errors import BrokenError
 from groundspeed.measure.lockstep import Launcher
@@ -184,8 +185,12 @@ class _Bench:
             rule=self.request.rule,
             rules=NO_RULES,
             is_excused=lambda _: False,
-            selection=[rf"time_{kind}$" for kind in self.request.kinds],
-            default_timeout_s=_ROW_TIMEOUT_S,
+            selection=Selection(
+                expressions=[rf"time_{kind}$" for kind in self.request.kinds],
+                metric="time",
+                keep=lambda labels: labels,
+                default_timeout_s=_ROW_TIMEOUT_S,
+            ),
             caches=folder / "caches",
             chance=random.Random(seed + 1),  # noqa: S311 - the order of turns, no secret
             clock=self.clock,
@@ -323,7 +328,7 @@ def _warnings(alarms: FalseAlarms) -> Iterator[str]:
     if alarms.exchanges_low > alarms.allowed:
         share = format_percent(alarms.exchanges_alarmed / alarms.exchanges)
         yield (
-            f"with labels exchanged, the recorded launch pairs alarm in {share} of the cases, more than "
+            f"with labels exchanged the recorded launch pairs alarm in {share} of cases, more than "
             f"the {format_percent(alarms.allowed)} allowed; a few checks can show that by chance: "
             "run it longer to be sure"
         )

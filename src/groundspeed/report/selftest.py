@@ -111,7 +111,7 @@ def _sizes(record: SelftestRecord) -> Iterator[str]:
 def _remark(size: SizeFound, min_effect: float) -> str:
     if size.size > min_effect:
         return ""
-    return "   not above the minimum effect: found half the time at best"
+    return "  the minimum effect: half at best"
 
 
 def _interval(low: float, high: float) -> str:
@@ -148,8 +148,8 @@ def _advice(record: SelftestRecord) -> str:
             return "Next: run it longer, for example groundspeed selftest --seconds 300."
         case _:
             return (
-                "Next: groundspeed doctor names what disturbs this machine; mend that, then run "
-                "groundspeed selftest --seconds 600."
+                "Next: groundspeed doctor names what disturbs this machine; mend that,\n"
+                "then run groundspeed selftest --seconds 600."
             )
 
 
