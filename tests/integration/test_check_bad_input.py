@@ -439,7 +439,7 @@ def test_killed_check_leaves_no_process_and_the_next_one_tidies_up(
 def _wait_until_measuring(cache: Path) -> None:
     """Until the twins run, which is when an interruption is worst."""
     deadline = time.monotonic() + 30
-    while not any("worker.py" in part for line in _processes_below(cache) for part in line):
+    while not any("launch.py" in part for line in _processes_below(cache) for part in line):
         assert time.monotonic() < deadline, "the check never began to measure"
         time.sleep(0.02)  # waiting for another process
     time.sleep(0.3)  # into the sampling

@@ -24,7 +24,9 @@ class CheckRequest:
         budget_s: Seconds for the whole check; None without limit.
         rule: What decides.
         environment: Overlay the sources, build wheels, or choose.
-        pin: Keep the samples on one CPU.
+        pin: Keep the samples of a row on one CPU.
+        lanes: Rows to measure at once; None for what the machine has.
+        metric: What to compare of timed rows: `time`, or `wall`, `cpu`, `allocations`.
         seed: Of every random choice; None draws one.
     """
 
@@ -37,6 +39,8 @@ class CheckRequest:
     rule: GateRule = field(default_factory=GateRule)
     environment: Literal["auto", "overlay", "wheel"] = "auto"
     pin: bool = True
+    lanes: int | None = None
+    metric: str = "time"
     seed: int | None = None
 
     def with_defaults(self, rules: Rules, *, typed: Collection[str]) -> "CheckRequest":

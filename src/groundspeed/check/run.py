@@ -13,6 +13,7 @@ from groundspeed import __version__
 from groundspeed.check.exchange import exchange_labels
 from groundspeed.check.excuses import Excuses, entries_for
 from groundspeed.check.request import CheckRequest, Progress
+from groundspeed.check.roster import Selection
 from groundspeed.check.session import Session, SessionResult
 from groundspeed.check.verdict import decide
 from groundspeed.errors import BrokenError
@@ -121,7 +122,7 @@ def run_check(
     """
     started_at, start_s = datetime.now(UTC), clock()
     seed = secrets.randbits(32) if request.seed is None else request.seed
-    cpus = plan_cpus(pin=request.pin)
+    cpus = plan_cpus(pin=request.pin, lanes=request.lanes)
     cache = cache_folder()
     with _disk_errors_explained(cache), scratch_folder(cache) as scratch:
         progress.say("preparing both sides")
@@ -140,8 +141,7 @@ def run_check(
             rule=request.rule,
             rules=plan.rules,
             is_excused=plan.excuses(started_at.date()).possible,
-            selection=request.selection,
-            default_timeout_s=plan.suite.default_timeout_s,
+            selection=_selection(request, plan),
             caches=scratch / "caches",
             chance=random.Random(seed + 1),  # noqa: S311 - the order of turns, no secret
             clock=clock,
@@ -149,7 +149,7 @@ def run_check(
             progress=progress,
         )
         result = session.run()
-    settings = _settings(request, environments, seed)
+    settings = _settings(request, environments, cpus, seed)
     labels = [c.row.label for c in result.comparisons]
     exchange = exchange_labels(
         result.comparisons,
@@ -201,7 +201,18 @@ def _launcher(
     )
 
 
-def _settings(request: CheckRequest, environments: Environments, seed: int) -> Settings:
+def _selection(request: CheckRequest, plan: CheckPlan) -> Selection:
+    return Selection(
+        expressions=request.selection,
+        metric=request.metric,
+        keep=lambda labels: labels,
+        default_timeout_s=plan.suite.default_timeout_s,
+    )
+
+
+def _settings(
+    request: CheckRequest, environments: Environments, cpus: CpuPlan, seed: int
+) -> Settings:
     rule = request.rule
     return Settings(
         false_alarms=rule.false_alarms,
@@ -213,6 +224,8 @@ def _settings(request: CheckRequest, environments: Environments, seed: int) -> S
         seed=seed,
         environment=environments.kind,
         environment_reason=environments.reason,
+        metric=request.metric,
+        lanes=len(cpus.lanes),
     )
 
 

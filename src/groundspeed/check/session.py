@@ -1,24 +1,47 @@
 """The measuring of one check: find the rows, calibrate them, take launch pairs until decided."""
 
+import math
 import random
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from groundspeed.check.lanes import Done, Round, Task, side_by_side
 from groundspeed.check.ledger import Ledger
 from groundspeed.check.request import Progress
-from groundspeed.errors import BrokenError, UsageError
-from groundspeed.measure.lockstep import (
-    SIDES,
-    Launcher,
-    LaunchPair,
-    RowFailedError,
-    SideDescription,
-    SuiteRow,
+from groundspeed.check.roster import (
+    Caches,
+    Descriptions,
+    Selected,
+    Selection,
+    check_origin,
+    contexts_of,
+    ended_by,
+    ended_in_trial,
+    select_rows,
 )
-from groundspeed.measure.sampling import Calibration, RowContext, calibrate, measure
-from groundspeed.model import Comparison, Failure, Outcome, PairSummary, Row, Side, log_ratio
+from groundspeed.measure.lockstep import SIDES, Launcher, LaunchPair
+from groundspeed.measure.rows import (
+    TIMED,
+    Calibration,
+    Measured,
+    Quantity,
+    RowContext,
+    Trial,
+    calibrate,
+    measure,
+)
+from groundspeed.model import (
+    Comparison,
+    Failure,
+    Outcome,
+    PairSummary,
+    Row,
+    Side,
+    ValuePair,
+    log_ratio,
+)
 from groundspeed.stats import Conclusion, GateRule
 from groundspeed.store.rules import Rules
 
@@ -30,11 +53,10 @@ _OUTCOMES = {
     Conclusion.SAME: Outcome.SAME,
     Conclusion.OPEN: Outcome.UNDECIDED,
 }
-_NAMES_SHOWN = 5
-
-
-class _BudgetSpentError(Exception):
-    """The time is over in the middle of a launch pair."""
+# A value against none has no finite ratio; it counts as this, a hundredfold.
+_FROM_NOTHING = math.log(100.0)
+# What a row takes beside its samples: two forks, two setups, two ends.
+_OVERHEAD_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +68,33 @@ class SessionResult:
         file_failures: Benchmark files that could not be imported, per side.
         warnings: What a reader should know.
         measuring_s: Seconds spent in launch pairs.
+        other_rows: Rows that were selected but are another shard's.
     """
 
     comparisons: tuple[Comparison, ...]
     file_failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
     measuring_s: float
+    other_rows: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Unit:
+    """What is measured as one: a benchmark, which gives a row for each of its quantities."""
+
+    context: RowContext
+    calibration: Calibration
+    phase: int
+    cost_s: float
+    measured: dict[int, Measured] = field(default_factory=dict)
+
+    def rows(self, unit: Row) -> dict[Row, Quantity]:
+        """Its rows that can be judged, with what they are."""
+        return {
+            replace(unit, quantity=name): quantity
+            for name, quantity in self.calibration.quantities.items()
+            if quantity.direction is not None
+        }
 
 
 @dataclass(kw_only=True)
@@ -63,8 +106,7 @@ class Session:
         rule: What decides.
         rules: What the project says of single rows.
         is_excused: Whether the row of this label is ignored or accepted, so that it alarms nobody.
-        selection: Regular expressions on the rows' labels.
-        default_timeout_s: For benchmarks that state none.
+        selection: Which rows, and what to compare of them.
         caches: A private folder for the results of setup_cache.
         chance: Source of the rows' order and turns.
         clock: Monotonic seconds.
@@ -76,20 +118,20 @@ class Session:
     rule: GateRule
     rules: Rules
     is_excused: Callable[[str], bool]
-    selection: Sequence[str]
-    default_timeout_s: float
+    selection: Selection
     caches: Path
     chance: random.Random
     clock: Callable[[], float]
     deadline_s: float | None
     progress: Progress
-    _contexts: dict[Row, RowContext] = field(default_factory=dict, init=False)
-    _calibrations: dict[Row, Calibration] = field(default_factory=dict, init=False)
-    _pairs: dict[Row, list[PairSummary]] = field(default_factory=dict, init=False)
-    _phases: dict[Row, int] = field(default_factory=dict, init=False)
+    _units: dict[Row, _Unit] = field(default_factory=dict, init=False)
     _ended: dict[Row, Comparison] = field(default_factory=dict, init=False)
     _warnings: list[str] = field(default_factory=list, init=False)
     _open_pairs: list[LaunchPair] = field(default_factory=list, init=False)
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(len(self.launcher.cpus.lanes))
 
     def run(self) -> SessionResult:
         """Measure until every row is decided, the looks are used up or the time is over.
@@ -101,27 +143,23 @@ class Session:
         start_s = self.clock()
         try:
             pair, descriptions = self._first_pair()
-            rows = self._select(descriptions)
-            self._prepare(pair, rows, descriptions)
-            ledger = self._ledger([row for row in rows if row not in self._ended])
+            selected = self._select(descriptions)
+            self._prepare(pair, selected.rows, descriptions)
+            ledger = self._ledger()
             self._take_pairs(pair, ledger)
         finally:
             self._close_all()
+            self._pool.shutdown(cancel_futures=True)
         failures = tuple(f for side in SIDES for f in descriptions[side].failures)
         return SessionResult(
-            comparisons=tuple(self._comparison(row, ledger) for row in rows),
+            comparisons=tuple(c for row in selected.rows for c in self._comparisons(row, ledger)),
             file_failures=failures,
             warnings=tuple(self._warnings),
             measuring_s=self.clock() - start_s,
+            other_rows=selected.others,
         )
 
-    def _ledger(self, rows: Sequence[Row]) -> Ledger:
-        own = self.rules.min_effects([row.label for row in rows])
-        min_effects = {row: own[row.label] for row in rows if row.label in own}
-        excused = [row for row in rows if self.is_excused(row.label)]
-        return Ledger(rows, self.rule, min_effects=min_effects, excused=excused)
-
-    # Launch pairs and their rows
+    # Launch pairs
 
     def _start(self, *, describe: bool = False) -> LaunchPair:
         pair = self.launcher.start(describe=describe)
@@ -136,11 +174,13 @@ class Session:
         while self._open_pairs:
             self._open_pairs.pop().close()
 
-    def _first_pair(self) -> tuple[LaunchPair, dict[Side, SideDescription]]:
+    # Before the first launch pair counts
+
+    def _first_pair(self) -> tuple[LaunchPair, Descriptions]:
         self.progress.say("importing the benchmarks on both sides")
         pair = self._start(describe=True)
         descriptions = pair.descriptions()
-        self._check_origin(descriptions)
+        self._warnings += check_origin(descriptions)
         if any(d.threads for d in descriptions.values()):
             self._warnings.append(
                 "importing the benchmarks starts threads, which a fork does not keep: each row "
@@ -152,152 +192,229 @@ class Session:
             pair.descriptions()
         return pair, descriptions
 
-    def _check_origin(self, descriptions: Mapping[Side, SideDescription]) -> None:
-        for side, description in descriptions.items():
-            if description.foreign_files:
-                raise BrokenError(
-                    f"{side}: {description.foreign_files[0]} was imported, which is not this "
-                    "side's own source; the benchmarks must not change sys.path, or use "
-                    "--env wheel"
-                )
-        if not any(d.own_packages for d in descriptions.values()):
-            self._warnings.append(
-                "the benchmarks import nothing of the project, so both sides measure the same code"
-            )
+    def _select(self, descriptions: Descriptions) -> Selected:
+        selected = select_rows(descriptions, self.selection)
+        self._warnings += [*selected.notes, *self.rules.unused(selected.labels)]
+        known = descriptions["candidate"].rows
+        self.launcher.time_only = all(known[r].kind == "time" for r in selected.rows if r in known)
+        return selected
 
-    def _select(self, descriptions: Mapping[Side, SideDescription]) -> list[Row]:
-        known = {**descriptions["candidate"].rows, **descriptions["base"].rows}
-        timed = [row for row, described in known.items() if described.kind == "time"]
-        others = sorted({d.kind for d in known.values() if d.kind != "time"})
-        if others:
-            count = len(known) - len(timed)
-            self._warnings.append(
-                f"{count} {'row' if count == 1 else 'rows'} of other kinds "
-                f"({', '.join(others)}) not compared: this version judges time_ benchmarks"
-            )
-        self._warnings += self.rules.unused([row.label for row in timed])
-        patterns = [re.compile(expression) for expression in self.selection]
-        chosen = [r for r in timed if not patterns or any(p.search(r.label) for p in patterns)]
-        if not chosen and (timed or not any(d.failures for d in descriptions.values())):
-            raise UsageError(_nothing_selected(self.selection, timed))
-        return chosen
-
-    def _prepare(
-        self, pair: LaunchPair, rows: Sequence[Row], descriptions: Mapping[Side, SideDescription]
-    ) -> None:
-        caches = _Caches(pair, self.caches, self.default_timeout_s)
-        for number, row in enumerate(rows):
-            self.progress.say(f"calibrating {number + 1} of {len(rows)}: {row.label}")
-            sides = {s: d.rows[row] for s, d in descriptions.items() if row in d.rows}
-            missing = [s for s in SIDES if s not in sides]
-            if missing:
-                self._end(row, [_missing(s, descriptions[s], row) for s in missing])
-                continue
-            folders, failures = caches.of(sides)
-            if failures:
-                self._end(row, failures)
-                continue
-            timeout_s = sides["candidate"].timeout_s or self.default_timeout_s
-            context = RowContext(sides=sides, timeout_s=timeout_s, caches=folders)
-            trial = calibrate(pair, context)
-            if trial.skipped:
-                self._skip(row, trial.skipped, trial.failures)
-            elif trial.failures or trial.calibration is None:
-                self._end(row, trial.failures)
+    def _prepare(self, pair: LaunchPair, rows: Sequence[Row], descriptions: Descriptions) -> None:
+        """Calibrate every row that can be measured; a row there is no time for stays out."""
+        caches = Caches(pair, self.caches, self.selection.default_timeout_s)
+        ready: list[tuple[Row, RowContext]] = []
+        for row, found in contexts_of(rows, descriptions, self.selection, caches):
+            if isinstance(found, Comparison):
+                self._ended[row] = found
             else:
-                self._contexts[row] = context
-                self._calibrations[row] = trial.calibration
+                ready.append((row, found))
+        for row, context, trial, took_s in self._trials(pair, ready):
+            ended = ended_in_trial(row, trial)
+            if ended is not None:
+                self._ended[row] = ended
+            elif trial.calibration is not None:
+                self._units[row] = _Unit(
+                    context=context,
+                    calibration=trial.calibration,
+                    phase=self.chance.randrange(2),
+                    cost_s=_expected_s(trial.calibration, took_s),
+                )
+
+    def _trials(
+        self, pair: LaunchPair, ready: Sequence[tuple[Row, RowContext]]
+    ) -> list[tuple[Row, RowContext, Trial, float]]:
+        """Calibrate side by side while there is time; in suite order, with the seconds it took."""
+
+        def attempt(
+            item: tuple[Row, RowContext], cpus: Sequence[int]
+        ) -> tuple[Trial, float] | None:
+            if not self._has_time():
+                return None
+            start_s = self.clock()
+            return calibrate(pair, item[1], cpus=cpus), self.clock() - start_s
+
+        done: dict[Row, tuple[Trial, float]] = {}
+        for (row, _), tried in side_by_side(ready, self.launcher.cpus.lanes, self._pool, attempt):
+            if tried is not None:
+                done[row] = tried
+                self.progress.say(f"calibrated {len(done)} of {len(ready)}: {row.label}")
+        return [(row, context, *done[row]) for row, context in ready if row in done]
+
+    def _ledger(self) -> Ledger:
+        quantities: dict[Row, Quantity] = {}
+        for name, unit in self._units.items():
+            quantities |= unit.rows(name)
+        own = self.rules.min_effects([row.label for row in quantities])
+        kinds: dict[str, int] = {}
+        families = {
+            row: kinds.setdefault(_family(row, quantity), len(kinds))
+            for row, quantity in quantities.items()
+        }
+        return Ledger(
+            quantities,
+            self.rule,
+            families=families,
+            min_effects={row: own[row.label] for row in quantities if row.label in own},
+            excused=[row for row in quantities if self.is_excused(row.label)],
+        )
+
+    # Launch pairs until decided
 
     def _take_pairs(self, pair: LaunchPair, ledger: Ledger) -> None:
-        start_s = self.clock()
-        rows = len(ledger.open_rows)
+        start_s, rows = self.clock(), len(ledger.open_rows)
+        ahead: LaunchPair | None = pair
         while not ledger.finished:
-            following = self._start() if self._may_start_ahead(ledger) else None
-            try:
-                self._add_pair(ledger, self._take_pair(pair, ledger))
-            except _BudgetSpentError:
+            self._fit_into_budget(ledger)
+            if ledger.finished:
                 break
-            self._close(pair)
-            self._tell(ledger, rows, self.clock() - start_s)
-            if not ledger.finished:
-                pair = following or self._start()
-                pair.descriptions()
+            numbers = range(ledger.pairs_done, ledger.pairs_done + ledger.pairs_to_next_look)
+            round_ = self._round(ledger, numbers)
+            if ahead is not None:
+                round_.hold(numbers[0], ahead)
+            for done in round_.run():
+                self._take(done, ledger)
+                self._tell(ledger, done.task.number, rows, start_s)
+            ahead = round_.take_following()
+            self._add_pairs(ledger, numbers)
+            if round_.cut_short:
+                break
         ledger.close()
 
-    def _add_pair(self, ledger: Ledger, summaries: Mapping[Row, PairSummary]) -> None:
-        for row, summary in summaries.items():
-            self._pairs.setdefault(row, []).append(summary)
-        ledger.add_pair({row: log_ratio(p.base_s, p.candidate_s) for row, p in summaries.items()})
-
-    def _may_start_ahead(self, ledger: Ledger) -> bool:
-        """Start the next launch pair while one is measured, where it has a CPU of its own."""
-        more = ledger.pairs_done + 1 < self.rule.looks[-1]
-        return more and bool(self.launcher.cpus.starting)
-
-    def _take_pair(self, pair: LaunchPair, ledger: Ledger) -> dict[Row, PairSummary]:
-        rows = ledger.open_rows
-        self.chance.shuffle(rows)
-        summaries = {}
-        for row in rows:
-            if self.deadline_s is not None and self.clock() >= self.deadline_s:
-                raise _BudgetSpentError
-            try:
-                summaries[row] = measure(
-                    pair,
-                    self._contexts[row],
-                    self._calibrations[row],
-                    number=ledger.pairs_done,
-                    first=self._first_side(row, ledger.pairs_done),
-                    chance=self.chance,
-                )
-            except RowFailedError as error:
-                ledger.drop(row)
-                self._end(row, [error.failure], broken=True)
-        return summaries
-
-    def _first_side(self, row: Row, number: int) -> Side:
-        """Drawn for the first launch pair of a row; from then on they alternate."""
-        phase = self._phases.setdefault(row, self.chance.randrange(2))
-        return SIDES[(phase + number) % 2]
-
-    def _tell(self, ledger: Ledger, rows: int, elapsed_s: float) -> None:
-        still_open = len(ledger.open_rows)
-        left_s = elapsed_s / ledger.pairs_done * ledger.pairs_to_next_look * still_open / rows
-        if self.deadline_s is not None:
-            left_s = min(left_s, max(0.0, self.deadline_s - self.clock()))
-        self.progress.advance(
-            pairs=ledger.pairs_done, rows_open=still_open, rows=rows, left_s=left_s
+    def _round(self, ledger: Ledger, numbers: range) -> Round:
+        units = self._open_units(ledger)
+        following = numbers[-1] + 1
+        return Round(
+            [task for number in numbers for task in self._tasks(units, number)],
+            lanes=self.launcher.cpus.lanes,
+            pool=self._pool,
+            start=self._start,
+            close=self._close,
+            measure=self._measure,
+            may_begin=self._has_time_for,
+            following=following if following < self.rule.looks[-1] else None,
+            eager=bool(self.launcher.cpus.starting),
         )
+
+    def _open_units(self, ledger: Ledger) -> list[Row]:
+        return list(dict.fromkeys(_unit(row) for row in ledger.open_rows))
+
+    def _tasks(self, units: Sequence[Row], number: int) -> Iterable[Task]:
+        """The rows of one launch pair in an order of its own; their first sides alternate."""
+        for row in self.chance.sample(units, len(units)):
+            first = SIDES[(self._units[row].phase + number) % 2]
+            yield Task(number=number, row=row, first=first, seed=self.chance.randrange(2**32))
+
+    def _measure(self, pair: LaunchPair, task: Task, cpus: Sequence[int]) -> Measured:
+        unit, start_s = self._units[task.row], self.clock()
+        measured = measure(
+            pair,
+            unit.context,
+            unit.calibration,
+            number=task.number,
+            first=task.first,
+            cpus=cpus,
+            chance=random.Random(task.seed),  # noqa: S311 - the order of turns, no secret
+        )
+        unit.cost_s = self.clock() - start_s
+        return measured
+
+    def _take(self, done: Done, ledger: Ledger) -> None:
+        unit = self._units[done.task.row]
+        if done.measured is not None:
+            unit.measured[done.task.number] = done.measured
+        elif done.failure is not None:
+            for row in unit.rows(done.task.row):
+                ledger.drop(row)
+            self._ended[done.task.row] = ended_by(done.task.row, [done.failure], broken=True)
+
+    def _add_pairs(self, ledger: Ledger, numbers: Iterable[int]) -> None:
+        """Give the ledger every launch pair that has all open rows."""
+        for number in numbers:
+            differences: dict[Row, float] = {}
+            for row in ledger.open_rows:
+                measured = self._units[_unit(row)].measured.get(number)
+                if measured is None:
+                    return
+                self._add_difference(ledger, row, measured[row.quantity], differences)
+            if ledger.finished:
+                return
+            ledger.add_pair(differences)
+
+    def _add_difference(
+        self,
+        ledger: Ledger,
+        row: Row,
+        pair: PairSummary | ValuePair,
+        differences: dict[Row, float],
+    ) -> None:
+        quantity = self._units[_unit(row)].calibration.quantities[row.quantity]
+        values = _values(pair)
+        ratio = log_ratio(*values, quantity.direction or "lower")
+        if math.isnan(ratio):
+            ledger.drop(row)
+            self._ended[row] = _without_ratio(row, *values)
+        else:
+            differences[row] = max(-_FROM_NOTHING, min(_FROM_NOTHING, ratio))
+
+    # Time
+
+    def _has_time(self) -> bool:
+        return self.deadline_s is None or self.clock() < self.deadline_s
+
+    def _has_time_for(self, task: Task) -> bool:
+        if self.deadline_s is None:
+            return True
+        return self.clock() + self._units[task.row].cost_s <= self.deadline_s
+
+    def _fit_into_budget(self, ledger: Ledger) -> None:
+        """Set aside what the time left does not reach for, those least likely slower first."""
+        if self.deadline_s is None:
+            return
+        lanes = len(self.launcher.cpus.lanes)
+        left_s = (self.deadline_s - self.clock()) * lanes
+        kept: set[Row] = set()
+        for row in ledger.doubt():
+            unit = _unit(row)
+            if unit in kept:
+                continue
+            left_s -= self._units[unit].cost_s * ledger.pairs_to_next_look
+            if left_s < 0:
+                break
+            kept.add(unit)
+        ledger.set_aside(r for r in ledger.open_rows if _unit(r) not in kept)
+
+    def _tell(self, ledger: Ledger, number: int, rows: int, start_s: float) -> None:
+        open_rows, elapsed_s = ledger.open_rows, self.clock() - start_s
+        pairs_left = max(ledger.pairs_done + ledger.pairs_to_next_look - number, 0)
+        cost_s = sum(self._units[_unit(row)].cost_s for row in open_rows)
+        left_s = cost_s * pairs_left / len(self.launcher.cpus.lanes)
+        if self.deadline_s is not None:
+            left_s = min(left_s, max(0.0, self.deadline_s - start_s - elapsed_s))
+        self.progress.advance(pairs=number, rows_open=len(open_rows), rows=rows, left_s=left_s)
 
     # How rows end
 
-    def _end(self, row: Row, failures: Sequence[Failure], *, broken: bool = False) -> None:
-        """A row that fails on base alone has no baseline; any other failure is broken."""
-        on_base_alone = all(f.side == "base" for f in failures) and not broken
-        outcome = Outcome.NO_BASELINE if on_base_alone else Outcome.BROKEN
-        self._ended[row] = Comparison(row=row, outcome=outcome, failures=tuple(failures))
+    def _comparisons(self, name: Row, ledger: Ledger) -> Iterable[Comparison]:
+        unit = self._units.get(name)
+        if name in self._ended:
+            yield self._ended[name]
+        elif unit is None:  # the time was over before it was its turn
+            yield Comparison(row=name, outcome=Outcome.UNDECIDED)
+        else:
+            for row, quantity in unit.rows(name).items():
+                yield self._ended.get(row) or self._comparison(row, quantity, unit, ledger)
 
-    def _skip(self, row: Row, skipped: frozenset[Side], failures: Sequence[Failure]) -> None:
-        if failures:
-            self._end(row, failures)
-            return
-        note = tuple(
-            Failure(side=side, stage="setup", kind="skip", message="skipped by its own setup")
-            for side in SIDES
-            if side in skipped
-        )
-        outcome = Outcome.NO_BASELINE if skipped == {"base"} else Outcome.SKIPPED
-        self._ended[row] = Comparison(row=row, outcome=outcome, failures=note)
-
-    def _comparison(self, row: Row, ledger: Ledger) -> Comparison:
-        if row in self._ended:
-            return self._ended[row]
-        calibration, estimate = self._calibrations[row], ledger.estimate(row)
+    def _comparison(self, row: Row, quantity: Quantity, unit: _Unit, ledger: Ledger) -> Comparison:
+        estimate = ledger.estimate(row)
+        judged = len(ledger.differences(row))
+        taken = [unit.measured[n][row.quantity] for n in sorted(unit.measured)][:judged]
         return Comparison(
             row=row,
             outcome=_OUTCOMES[ledger.conclusion(row)],
-            metric=calibration.metric,
-            loops=calibration.loops,
+            metric=quantity.metric,
+            unit=quantity.unit,
+            direction=quantity.direction or "lower",
+            loops=unit.calibration.loops,
             ratio=estimate.ratio if estimate else None,
             ratio_low=estimate.ratio_low if estimate else None,
             ratio_high=estimate.ratio_high if estimate else None,
@@ -305,64 +422,37 @@ class Session:
             p_slower=estimate.p_slower if estimate else None,
             p_faster=estimate.p_faster if estimate else None,
             detectable=estimate.detectable if estimate else None,
-            pairs=tuple(self._pairs.get(row, ())),
+            pairs=tuple(p for p in taken if isinstance(p, PairSummary)),
+            values=tuple(p for p in taken if isinstance(p, ValuePair)),
         )
 
 
-class _Caches:
-    """The results of setup_cache: made once per side and key, by that side's own code."""
-
-    def __init__(self, pair: LaunchPair, folder: Path, default_timeout_s: float) -> None:
-        self._pair = pair
-        self._folder = folder
-        self._default_timeout_s = default_timeout_s
-        self._made: dict[tuple[Side, str], Path | Failure] = {}
-
-    def of(
-        self, sides: Mapping[Side, SuiteRow]
-    ) -> tuple[dict[Side, Path | None], tuple[Failure, ...]]:
-        """The folder of each side (None without setup_cache), or why there is none."""
-        folders: dict[Side, Path | None] = {}
-        failures = []
-        for side, row in sides.items():
-            made = self._make(side, row) if row.cache_key else None
-            if isinstance(made, Failure):
-                failures.append(made)
-            else:
-                folders[side] = made
-        return folders, tuple(failures)
-
-    def _make(self, side: Side, row: SuiteRow) -> Path | Failure:
-        key = (side, row.cache_key or "")
-        if key not in self._made:
-            folder = self._folder / f"{len(self._made):05d}{side[0]}"
-            folder.mkdir(parents=True)
-            timeout_s = row.cache_timeout_s or row.timeout_s or self._default_timeout_s
-            try:
-                self._pair.make_cache(side, row, folder, timeout_s=timeout_s)
-                self._made[key] = folder
-            except RowFailedError as error:
-                self._made[key] = error.failure
-        return self._made[key]
+def _unit(row: Row) -> Row:
+    """The benchmark that a row is a quantity of."""
+    return replace(row, quantity="") if row.quantity else row
 
 
-def _missing(side: Side, description: SideDescription, row: Row) -> Failure:
-    """Why a row is not there on one side: its file could not be imported, or it is not defined."""
-    for failure in description.failures:
-        module = failure.stage.removeprefix("import of ").partition(".")[2]
-        if row.name.startswith(module):
-            return failure
-    return Failure(side=side, stage="import", kind="absent", message="this side does not define it")
+def _values(pair: PairSummary | ValuePair) -> tuple[float, float]:
+    if isinstance(pair, PairSummary):
+        return pair.base_s, pair.candidate_s
+    return pair.base, pair.candidate
 
 
-def _nothing_selected(selection: Sequence[str], timed: Sequence[Row]) -> str:
-    if not timed:
-        return (
-            "the suite has no time_ benchmarks, so there is nothing to compare; "
-            "add one to the benchmark folder (asv's naming: def time_x)"
-        )
-    shown = ", ".join(row.label for row in timed[:_NAMES_SHOWN])
-    more = f" and {len(timed) - _NAMES_SHOWN} more" if len(timed) > _NAMES_SHOWN else ""
-    return (
-        f"-b {' '.join(selection)}: matches none of the {len(timed)} rows; there are {shown}{more}"
-    )
+def _without_ratio(row: Row, base: float, candidate: float) -> Comparison:
+    side: Side = "base" if base < 0.0 else "candidate"
+    message = f"gives {min(base, candidate):g}, and a value below zero has no ratio"
+    note = Failure(side=side, stage="sampling", kind="negative", message=message)
+    return Comparison(row=row, outcome=Outcome.SKIPPED, failures=(note,))
+
+
+def _family(row: Row, quantity: Quantity) -> str:
+    """Rows whose noise is of one kind: all times, or all of one metric, or of one recorded name."""
+    return "time" if quantity.metric in TIMED else f"{quantity.metric} {row.quantity}"
+
+
+def _expected_s(calibration: Calibration, trial_s: float) -> float:
+    """About how long a row takes in one launch pair."""
+    if calibration.plan is None:
+        return trial_s
+    samples = calibration.plan.samples + calibration.plan.warm_up
+    return 2 * samples * calibration.sample_s + _OVERHEAD_S

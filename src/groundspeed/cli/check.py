@@ -96,7 +96,20 @@ def _expressions(
     type=click.Path(path_type=Path),
     help="The asv.conf.json, if not in this folder or above.",
 )
-@click.option("--pin/--no-pin", default=True, help="Keep the samples on one CPU (default).")
+@click.option(
+    "--metric",
+    type=click.Choice(["time", "wall", "cpu", "allocations"]),
+    default="time",
+    show_default=True,
+    help="What to compare of time_ benchmarks; time is wall time without waiting for a CPU.",
+)
+@click.option("--pin/--no-pin", default=True, help="Keep each row on one CPU (default).")
+@click.option(
+    "--lanes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Rows to measure at once, each on a CPU of its own (default: what the machine has).",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of every random choice.")
 @telling_options
 @click.pass_context

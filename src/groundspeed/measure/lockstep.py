@@ -1,11 +1,13 @@
 """Launch pairs from the controller's side: start twins, hold a row of each, let them take turns.
 
-A launch pair is one fresh interpreter forked into base and candidate (`worker`). Here it is
-started and asked for its rows, and each row's two processes are forked and ended. Every process a
-benchmark leaves behind is ended with it, whatever happens to the controller.
+A launch pair is one fresh interpreter forked into base and candidate (`inside`). Here it is
+started and asked for its rows, and each row's two processes are forked and ended. Several rows of a
+pair may be held at once, each by a thread of its own. Every process a benchmark leaves behind is
+ended with it, whatever happens to the controller.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -14,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -23,7 +26,8 @@ from typing import Any
 import psutil
 
 from groundspeed.errors import BrokenError
-from groundspeed.measure import worker
+from groundspeed.measure.inside import launch
+from groundspeed.measure.inside.channel import Channel
 from groundspeed.measure.machine import CpuPlan
 from groundspeed.model import Failure, Row, Side
 
@@ -58,14 +62,18 @@ class SuiteRow:
         timeout_s: The benchmark's own time limit; None for the suite's default.
         cache_key: Which setup_cache it shares; None without one.
         cache_timeout_s: Time limit of that setup_cache.
+        unit: Of its values, as the benchmark states it; None where it states none.
+        marker: What a pytest marker says of it.
     """
 
     row: Row
     kind: str
-    index: int | None
-    timeout_s: float | None
-    cache_key: str | None
-    cache_timeout_s: float | None
+    index: int | None = None
+    timeout_s: float | None = None
+    cache_key: str | None = None
+    cache_timeout_s: float | None = None
+    unit: str | None = None
+    marker: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,7 @@ class SideDescription:
         rows: Every row, by its name and parameters, in suite order.
         failures: Files and classes that could not be imported.
         threads: Python threads that run after the import; forking them is not safe.
+        notes: What a reader should know of it, a sentence each.
         own_packages: Top-level packages imported from this side's own source.
         foreign_files: Modules imported from the other side or the user's checkout: always wrong.
     """
@@ -83,6 +92,7 @@ class SideDescription:
     rows: Mapping[Row, SuiteRow]
     failures: tuple[Failure, ...]
     threads: int
+    notes: tuple[str, ...]
     own_packages: tuple[str, ...]
     foreign_files: tuple[str, ...]
 
@@ -112,6 +122,7 @@ class Launcher:
         trees: Where the two source trees lie; left out of what a reader is shown.
         import_in_row: Import the benchmarks in each row's process instead of once per twin, for
             suites that start threads when imported.
+        time_only: Spare launch pairs what only other kinds of benchmarks need.
     """
 
     interpreter: Path
@@ -124,6 +135,7 @@ class Launcher:
     chance: random.Random
     trees: Sequence[Path] = ()
     import_in_row: bool = False
+    time_only: bool = False
     _count: int = field(default=0, init=False)
 
     def start(self, *, describe: bool = True) -> "LaunchPair":
@@ -151,9 +163,7 @@ class Launcher:
         finally:
             for _, end in pairs.values():
                 end.close()
-        twins = {
-            side: _Twin(side, worker.Channel(pair[0]), self.trees) for side, pair in pairs.items()
-        }
+        twins = {side: _Twin(side, Channel(pair[0]), self.trees) for side, pair in pairs.items()}
         described = describe and not self.import_in_row
         return LaunchPair(process, twins, folder, described=described)
 
@@ -165,16 +175,16 @@ class Launcher:
             "sides": self.sides,
             "benchmark_dir": os.fspath(self.benchmark_dir),
             "asv_runner": _asv_runner_folder(),
-            "measuring_cpus": self.cpus.measuring,
             "starting_cpus": self.cpus.starting,
             "import_in_row": self.import_in_row,
             "describe": describe,
+            "time_only": self.time_only and not describe,
             "padding": [
                 self.chance.randrange(16, _PADDING_BLOCK_BYTES) for _ in range(_PADDING_BLOCKS)
             ],
         }
         flags = ["-P", "-S"] if self.isolated else ["-P"]
-        script = os.fspath(worker.__file__)
+        script = os.fspath(launch.__file__)
         try:
             with (folder / "launch.log").open("wb") as log:
                 return subprocess.Popen(
@@ -214,7 +224,9 @@ class LaunchPair:
         self._twins = twins
         self._folder = folder
         self._described = described
-        self._rows = 0
+        self._rows = itertools.count(1)
+        self._answers: dict[Side, dict[str, Any]] = {}
+        self._importing = threading.Lock()
 
     def descriptions(self) -> dict[Side, SideDescription]:
         """Wait until both sides have imported the benchmarks, and say what they found.
@@ -222,11 +234,14 @@ class LaunchPair:
         Raises:
             BrokenError: If a side died or did not answer in ten minutes.
         """
-        answers = {side: self._hear(twin) for side, twin in self._twins.items()}
+        with self._importing:
+            if not self._answers:
+                self._answers = {side: self._hear(twin) for side, twin in self._twins.items()}
         if not self._described:
             return {}
         return {
-            side: _side_description(self._twins[side], answer) for side, answer in answers.items()
+            side: _side_description(self._twins[side], answer)
+            for side, answer in self._answers.items()
         }
 
     def _hear(self, twin: "_Twin") -> dict[str, Any]:
@@ -242,17 +257,27 @@ class LaunchPair:
 
     @contextlib.contextmanager
     def row(
-        self, row: Mapping[Side, SuiteRow], *, timeout_s: float, caches: Mapping[Side, Path | None]
+        self,
+        row: Mapping[Side, SuiteRow],
+        *,
+        timeout_s: float,
+        caches: Mapping[Side, Path | None],
+        method: str,
+        cpus: Sequence[int],
     ) -> Iterator[dict[Side, "RowProcess"]]:
         """A process per side with the row forked but not yet known to be set up; ended at exit."""
-        self._rows += 1
+        number = next(self._rows)
         processes: dict[Side, RowProcess] = {}
         try:
             for side, described in row.items():
-                folder = caches[side] or self._folder / f"{self._rows:05d}{side[0]}"
+                folder = caches[side] or self._folder / f"{number:05d}{side[0]}"
                 folder.mkdir(exist_ok=True)
                 processes[side] = RowProcess(
-                    self._twins[side], described, "row", folder=folder, timeout_s=timeout_s
+                    self._twins[side],
+                    described,
+                    {"op": "row", "method": method, "cpus": list(cpus)},
+                    folder=folder,
+                    timeout_s=timeout_s,
                 )
             yield processes
         finally:
@@ -265,7 +290,8 @@ class LaunchPair:
         Raises:
             RowFailedError: If it fails or takes longer than `timeout_s`.
         """
-        process = RowProcess(self._twins[side], row, "cache", folder=folder, timeout_s=timeout_s)
+        request = {"op": "cache", "cpus": []}
+        process = RowProcess(self._twins[side], row, request, folder=folder, timeout_s=timeout_s)
         try:
             process.answer("setup_cache")
         finally:
@@ -294,15 +320,21 @@ class RowProcess:
     """One row on one side: its process, and the conversation with it."""
 
     def __init__(
-        self, twin: "_Twin", row: SuiteRow, operation: str, *, folder: Path, timeout_s: float
+        self,
+        twin: "_Twin",
+        row: SuiteRow,
+        request: Mapping[str, Any],
+        *,
+        folder: Path,
+        timeout_s: float,
     ) -> None:
         self._twin = twin
         self._timeout_s = timeout_s
         ours, theirs = socket.socketpair()
-        self._channel = worker.Channel(ours)
+        self._channel = Channel(ours)
         ours.settimeout(timeout_s)
         request = {
-            "op": operation,
+            **request,
             "name": row.row.name,
             "index": row.index,
             "folder": os.fspath(folder),
@@ -387,10 +419,12 @@ class RowProcess:
 class _Twin:
     """The control conversation with base or candidate."""
 
-    def __init__(self, side: Side, channel: worker.Channel, trees: Sequence[Path]) -> None:
+    def __init__(self, side: Side, channel: Channel, trees: Sequence[Path]) -> None:
         self.side: Side = side
         self._channel = channel
         self._hidden = [f"{tree}{os.sep}" for tree in trees]
+        # One question at a time: rows of several lanes are forked by the same twin.
+        self._asking = threading.Lock()
 
     def failure(self, stage: str, kind: str, message: str, trace: str = "") -> Failure:
         """A failure on this side, its paths as they are in the project."""
@@ -409,11 +443,12 @@ class _Twin:
     def fork(self, request: dict[str, Any], descriptor: int) -> int:
         """Fork a row's process that talks over `descriptor`; returns its process id."""
         line = json.dumps(request).encode() + b"\n"
-        try:
-            socket.send_fds(self._channel.end, [line], [descriptor])
-            answer = self.hear(_IMPORT_TIMEOUT_S)
-        except (BrokenPipeError, ConnectionResetError):
-            answer = None
+        with self._asking:
+            try:
+                socket.send_fds(self._channel.end, [line], [descriptor])
+                answer = self.hear(_IMPORT_TIMEOUT_S)
+            except (BrokenPipeError, ConnectionResetError):
+                answer = None
         if answer is None:
             raise RowFailedError(
                 Failure(side=self.side, stage="setup", kind="exit", message="its interpreter ended")
@@ -423,8 +458,9 @@ class _Twin:
 
     def status(self, pid: int) -> int | None:
         """The wait status of an ended row; None when the twin itself is gone."""
-        self._channel.send({"op": "status", "pid": pid})
-        answer = self.hear(_END_TIMEOUT_S)
+        with self._asking:
+            self._channel.send({"op": "status", "pid": pid})
+            answer = self.hear(_END_TIMEOUT_S)
         return None if answer is None else answer["status"]
 
     def close(self) -> None:
@@ -454,6 +490,8 @@ def _side_description(twin: "_Twin", answer: dict[str, Any]) -> SideDescription:
             timeout_s=row["timeout_s"],
             cache_key=row["cache_key"],
             cache_timeout_s=row["cache_timeout_s"],
+            unit=row.get("unit"),
+            marker=row.get("marker", {}),
         )
         for row in answer["rows"]
     ]
@@ -470,6 +508,7 @@ def _side_description(twin: "_Twin", answer: dict[str, Any]) -> SideDescription:
         rows={row.row: row for row in rows},
         failures=failures,
         threads=answer["threads"],
+        notes=tuple(answer.get("notes", ())),
         own_packages=tuple(answer["own_packages"]),
         foreign_files=tuple(answer["foreign_files"]),
     )

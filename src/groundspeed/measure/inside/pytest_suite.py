@@ -75,6 +75,7 @@ class PytestSuite:
         rootdir = os.path.normpath(os.path.join(self._side["tree"], configuration["rootdir"]))  # noqa: PTH118
         arguments = [*configuration["arguments"], f"--rootdir={rootdir}", "-p", "no:groundspeed"]
         self._plugin = GatePlugin()
+        sys.argv = ["pytest", *configuration["arguments"]]
         try:
             # What pytest.main does up to its run of the tests, which the controller takes over.
             config = _pytest.config._prepareconfig(arguments, [self._plugin])  # noqa: SLF001
@@ -87,7 +88,8 @@ class PytestSuite:
             else:
                 self.refusal = _NOT_ACTIVE
         except (pytest.UsageError, MarkerError) as error:
-            self.refusal = "\n".join(str(part) for part in error.args)
+            told = "\n".join(str(part) for part in error.args)
+            self.refusal = told.replace(os.path.join(self._side["tree"], ""), "")  # noqa: PTH118
         except BaseException as error:  # noqa: BLE001 - a conftest.py may raise anything, exit too
             self._errors.append({"module": _place(error, rootdir), **describe_failure(error)})
         self._errors += self._plugin.errors

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from groundspeed.errors import UsageError
 from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
 
 needs_affinity = pytest.mark.skipif(
@@ -16,16 +17,31 @@ def test_nothing_is_pinned_when_that_is_not_wanted() -> None:
 
 
 @needs_affinity
-def test_measuring_has_a_cpu_of_its_own() -> None:
-    """One allowed CPU measures, all the others start what comes next."""
+def test_each_lane_has_a_cpu_of_its_own() -> None:
+    """Some allowed CPUs measure, at most one of a core; all others start what comes next."""
     allowed = os.sched_getaffinity(0)
     plan = plan_cpus()
     if len(allowed) < 2:
         assert plan == CpuPlan()
     else:
-        assert len(plan.measuring) == 1
+        assert 1 <= len(plan.measuring) <= 4
         assert not set(plan.measuring) & set(plan.starting)
         assert {*plan.measuring, *plan.starting} == allowed
+        assert plan.lanes == tuple((cpu,) for cpu in plan.measuring)
+
+
+@needs_affinity
+def test_as_many_lanes_as_asked_for() -> None:
+    """One is for whoever trusts no neighbour; more than there are CPUs is refused."""
+    allowed = os.sched_getaffinity(0)
+    assert len(plan_cpus(lanes=1).lanes) == 1
+    with pytest.raises(UsageError, match=f"may use {len(allowed)} CPUs"):
+        plan_cpus(lanes=len(allowed) + 1)
+
+
+def test_without_a_choice_there_is_one_lane_anywhere() -> None:
+    """An empty plan still measures."""
+    assert CpuPlan().lanes == ((),)
 
 
 @needs_affinity

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundspeed.measure.plan import SamplePlan, plan_samples
-from groundspeed.measure.sampling import turns
+from groundspeed.measure.rows.plan import SamplePlan, plan_samples
+from groundspeed.measure.rows.timed import turns
 
 COSTS_S = st.floats(0.0, 1e4)
 PLANS = st.builds(SamplePlan, warm_up=st.just(1), blocks=st.integers(1, 40), per_block=st.just(2))
@@ -72,3 +72,16 @@ def test_which_blocks_a_side_begins_is_drawn() -> None:
     }
     odd = SamplePlan(warm_up=1, blocks=1, per_block=1)
     assert {turns(odd, chance)[0] for _ in range(50)} == {"base", "candidate"}
+
+
+@given(COSTS_S, st.integers(1, 100))
+def test_a_benchmark_that_limits_its_samples_is_obeyed(cost_s: float, most: int) -> None:
+    """Warm-up and samples together are never more than a process may take, and at least one."""
+    plan = plan_samples(cost_s, most=most)
+    assert 1 <= plan.samples <= plan.samples + plan.warm_up <= max(most, 1)
+
+
+@given(COSTS_S)
+def test_a_limit_that_does_not_bind_changes_nothing(cost_s: float) -> None:
+    """Twenty samples are all that a process ever takes."""
+    assert plan_samples(cost_s, most=20) == plan_samples(cost_s)

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundspeed.measure.plan import SamplePlan
-from groundspeed.measure.sampling import Calibration, _by_metric, _metric, _summarise
+from groundspeed.measure.rows import Calibration, Quantity
+from groundspeed.measure.rows.plan import SamplePlan
+from groundspeed.measure.rows.timed import _by_metric, _metric, _summarise
 from groundspeed.model import Metric
 
 METRICS: tuple[Metric, ...] = ("clean", "cpu", "wall", "timer")
@@ -12,29 +13,30 @@ NANOSECONDS = st.integers(0, 10**12)
 SAMPLES = st.lists(st.tuples(NANOSECONDS, NANOSECONDS, NANOSECONDS), min_size=2, max_size=16)
 
 
-def answer(*, own_timer: bool, threaded: bool, schedstat: bool) -> dict[str, bool]:
-    """What the worker says of a benchmark it calibrated."""
-    return {"own_timer": own_timer, "threaded": threaded, "schedstat": schedstat}
+def answer(*, own_timer: bool, schedstat: bool) -> dict[str, bool]:
+    """What a process says of a benchmark it calibrated."""
+    return {"own_timer": own_timer, "schedstat": schedstat}
 
 
-@pytest.mark.parametrize("threaded", [False, True], ids=["one thread", "threads"])
 @pytest.mark.parametrize("schedstat", [False, True], ids=["no schedstat", "schedstat"])
-def test_a_benchmarks_own_timer_is_respected(*, threaded: bool, schedstat: bool) -> None:
+@pytest.mark.parametrize("wanted", [None, "wall"])
+def test_a_benchmarks_own_timer_is_respected(*, schedstat: bool, wanted: Metric | None) -> None:
     """Whoever brings a clock is measured by it."""
-    said = answer(own_timer=True, threaded=threaded, schedstat=schedstat)
-    assert _metric(said) == "timer"
+    assert _metric(answer(own_timer=True, schedstat=schedstat), wanted) == "timer"
 
 
 @pytest.mark.parametrize(
-    ("threaded", "schedstat", "metric"),
-    [(False, True, "clean"), (True, True, "cpu"), (False, False, "cpu"), (True, False, "cpu")],
-    ids=["plain", "threads", "no schedstat", "neither"],
+    ("schedstat", "metric"), [(True, "clean"), (False, "cpu")], ids=["schedstat", "none"]
 )
-def test_clean_time_needs_one_thread_and_schedstat(
-    *, threaded: bool, schedstat: bool, metric: Metric
-) -> None:
-    """With several threads the delays overlap; without schedstat there are none to subtract."""
-    assert _metric(answer(own_timer=False, threaded=threaded, schedstat=schedstat)) == metric
+def test_clean_time_needs_schedstat(*, schedstat: bool, metric: Metric) -> None:
+    """Without it there are no delays to subtract."""
+    assert _metric(answer(own_timer=False, schedstat=schedstat), None) == metric
+
+
+@pytest.mark.parametrize("wanted", ["wall", "cpu"])
+def test_a_metric_that_was_asked_for_is_taken(wanted: Metric) -> None:
+    """Wherever it can be read, which these can anywhere."""
+    assert _metric(answer(own_timer=False, schedstat=True), wanted) == wanted
 
 
 @given(SAMPLES, st.sampled_from(METRICS))
@@ -62,7 +64,7 @@ def test_a_summary_is_seconds_a_call(
 ) -> None:
     """Samples of `loops` calls in nanoseconds become seconds of one call, between the extremes."""
     plan = SamplePlan(warm_up=1, blocks=len(samples), per_block=1)
-    calibration = Calibration(loops=loops, renew=False, metric=metric, plan=plan)
+    calibration = Calibration(quantities={"": Quantity(metric=metric)}, loops=loops, plan=plan)
     summary = _summarise({"base": samples, "candidate": samples}, calibration, 3)
     walls_s = [wall / 1e9 / loops for wall, _, _ in samples]
     slack = 1e-9 * max(walls_s)

@@ -36,15 +36,29 @@ class SamplePlan:
         return self.blocks * self.per_block
 
 
-def plan_samples(cost_s: float) -> SamplePlan:
+def plan_samples(cost_s: float, *, most: int | None = None) -> SamplePlan:
     """The plan for a row whose sample costs `cost_s` seconds, its renewed setup included.
 
     Up to 2 ms the full plan; beyond that the samples shrink so that a side spends about
     as long as the full plan would, but never below two (one turn each, drawn in order).
+
+    Args:
+        cost_s: Seconds.
+        most: Samples that one process may take, if the benchmark says so; at least 1. One that may
+            run only once is one sample a side, without warming up.
     """
     affordable = int(_FULL_COST_S / max(cost_s, 1e-9))
     if affordable >= 16:  # noqa: PLR2004 - 8 blocks of 2
-        return SamplePlan(warm_up=4, blocks=8, per_block=2)
-    blocks = max(_MIN_SAMPLES, affordable)
-    warm_up = 1 if affordable < 4 else round(blocks * _WARM_UP_SHARE)  # noqa: PLR2004
-    return SamplePlan(warm_up=warm_up, blocks=blocks, per_block=1)
+        plan = SamplePlan(warm_up=4, blocks=8, per_block=2)
+    else:
+        blocks = max(_MIN_SAMPLES, affordable)
+        warm_up = 1 if affordable < 4 else round(blocks * _WARM_UP_SHARE)  # noqa: PLR2004
+        plan = SamplePlan(warm_up=warm_up, blocks=blocks, per_block=1)
+    return plan if most is None else _at_most(plan, most)
+
+
+def _at_most(plan: SamplePlan, most: int) -> SamplePlan:
+    if plan.warm_up + plan.samples <= most:
+        return plan
+    warm_up = min(plan.warm_up, int(most * _WARM_UP_SHARE))
+    return SamplePlan(warm_up=warm_up, blocks=most - warm_up, per_block=1)

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundspeed.measure import worker
-from groundspeed.measure.worker import Channel, describe, run_on
+from groundspeed.measure import inside
+from groundspeed.measure.inside.channel import Channel
+from groundspeed.measure.inside.processes import describe_error, run_on
 
 if sys.platform == "win32":
-    pytest.skip("the worker passes descriptors and forks", allow_module_level=True)
+    pytest.skip("twins are forked and handed descriptors", allow_module_level=True)
 
 MESSAGES = st.lists(
     st.dictionaries(st.text(max_size=5), st.text(max_size=50) | st.integers() | st.none())
@@ -100,7 +101,7 @@ def caught(action: str) -> BaseException:
 )
 def test_an_exception_becomes_three_texts(action: str, kind: str, message: str) -> None:
     """Type, message and traceback, all of which UTF-8 can carry."""
-    told = describe(caught(action))
+    told = describe_error(caught(action))
     assert (told["type"], told["message"]) == (kind, message)
     assert 'File "bench.py", line 1' in told["traceback"]
     assert all(text.encode("utf-8") for text in told.values() if text)
@@ -108,7 +109,7 @@ def test_an_exception_becomes_three_texts(action: str, kind: str, message: str) 
 
 def test_a_long_traceback_keeps_its_end() -> None:
     """What a reader needs most is the last line, and a message is bounded."""
-    told = describe(caught("raise ValueError('x' * 10_000 + 'the end')"))
+    told = describe_error(caught("raise ValueError('x' * 10_000 + 'the end')"))
     assert len(told["traceback"]) <= 4000
     assert told["traceback"].endswith("the end\n")
 
@@ -122,21 +123,34 @@ def test_a_cpu_that_is_not_there_is_no_error() -> None:
     assert before == after
 
 
-def test_the_worker_needs_the_standard_library_alone() -> None:
+HERE = Path(inside.__file__).parent
+
+
+@pytest.mark.parametrize("file", sorted(HERE.glob("*.py")), ids=lambda file: file.stem)
+def test_what_runs_inside_needs_the_standard_library_alone(file: Path) -> None:
     """It runs in the environment of any commit, where groundspeed may not be installed."""
-    tree = ast.parse(Path(worker.__file__).read_text("utf-8"))
     imported = {
         name.partition(".")[0]
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
             else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
+            if isinstance(node, ast.ImportFrom) and not node.level
             else []
         )
     }
-    assert imported <= sys.stdlib_module_names
+    of_the_suite = (
+        {"_pytest", "pluggy", "pytest", "pytest_benchmark"}
+        if file.stem.startswith("pytest_")
+        else set()
+    )
+    assert imported <= sys.stdlib_module_names | of_the_suite
+
+
+# As the launch script does it: its folder becomes a package, by its place.
+LOAD = f"import runpy, sys; runpy.run_path({os.fspath(HERE / 'launch.py')!r})['_load_siblings']();"
+LOAD_RUNNER = "from groundspeed_inside.asv_suite import load_asv_runner;"
 
 
 @pytest.mark.parametrize("time_only", [True, False])
@@ -146,9 +160,8 @@ def test_asv_runner_is_loaded_without_its_neighbours(time_only: bool) -> None:
     assert spec is not None
     assert spec.origin is not None
     script = (
-        f"import runpy, sys; worker = runpy.run_path({worker.__file__!r}); before = list(sys.path);"
-        f"worker['load_asv_runner']({os.fspath(Path(spec.origin).parent)!r},"
-        f"time_only={time_only});"
+        f"{LOAD} {LOAD_RUNNER} before = list(sys.path);"
+        f"load_asv_runner({os.fspath(Path(spec.origin).parent)!r}, time_only={time_only});"
         "assert sys.path == before;"
         "from asv_runner.discovery import _get_benchmark;"
         "assert not {'numpy', 'groundspeed'} & set(sys.modules)"
@@ -165,8 +178,8 @@ def test_later_launches_are_spared_what_other_kinds_of_benchmarks_need() -> None
     assert spec is not None
     assert spec.origin is not None
     script = (
-        f"import runpy, sys; worker = runpy.run_path({worker.__file__!r});"
-        f"worker['load_asv_runner']({os.fspath(Path(spec.origin).parent)!r}, time_only=True);"
+        f"{LOAD} {LOAD_RUNNER}"
+        f"load_asv_runner({os.fspath(Path(spec.origin).parent)!r}, time_only=True);"
         "assert 'numpy' not in sys.modules; import pympler, importlib.metadata;"
         "assert list(importlib.metadata.distributions());"
         "from asv_runner.benchmarks import benchmark_types as kinds;"

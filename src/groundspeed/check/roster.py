@@ -1,0 +1,248 @@
+"""Which rows a check measures and how: what both sides define, what was selected, what it costs."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundspeed.errors import BrokenError, UsageError
+from groundspeed.measure.lockstep import (
+    SIDES,
+    LaunchPair,
+    RowFailedError,
+    SideDescription,
+    SuiteRow,
+)
+from groundspeed.measure.rows import Method, RowContext, Trial
+from groundspeed.model import Comparison, Failure, Metric, Outcome, Row, Side
+
+__all__ = [
+    "Caches",
+    "Descriptions",
+    "Selected",
+    "Selection",
+    "check_origin",
+    "contexts_of",
+    "ended_by",
+    "ended_in_trial",
+    "select_rows",
+]
+
+Descriptions = Mapping[Side, SideDescription]
+
+_SAME_CODE = "the benchmarks import nothing of the project, so both sides measure the same code"
+_NAMES_SHOWN = 5
+_VALUES = ("peakmemory", "memory", "track")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What was asked for.
+
+    Attributes:
+        expressions: Regular expressions on the rows' labels; none for all.
+        metric: What to compare of timed rows: `time`, or a `Metric`.
+        keep: Which of the selected labels belong to this check; the others are another shard's.
+        default_timeout_s: For benchmarks that state none.
+    """
+
+    expressions: Sequence[str]
+    metric: str
+    keep: Callable[[Sequence[str]], Sequence[str]]
+    default_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """The rows of a check.
+
+    Attributes:
+        rows: Those to measure, in suite order.
+        others: Rows that were selected but are another shard's.
+        labels: Of every row of the suite, selected or not.
+        notes: What a reader should know.
+    """
+
+    rows: tuple[Row, ...]
+    others: int
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def check_origin(descriptions: Descriptions) -> tuple[str, ...]:
+    """Sentences for the reader about where the benchmarks take the project from.
+
+    Raises:
+        BrokenError: If a side imported what is not its own.
+    """
+    for side, description in descriptions.items():
+        if description.foreign_files:
+            raise BrokenError(
+                f"{side}: {description.foreign_files[0]} was imported, which is not this "
+                "side's own source; the benchmarks must not change sys.path, or use "
+                "--env wheel"
+            )
+    notes = dict.fromkeys(note for d in descriptions.values() for note in d.notes)
+    if not any(d.own_packages for d in descriptions.values()):
+        return (*notes, _SAME_CODE)
+    return tuple(notes)
+
+
+def select_rows(descriptions: Descriptions, selection: Selection) -> Selected:
+    """The rows that were asked for, as the candidate orders them.
+
+    Raises:
+        UsageError: If nothing matches.
+    """
+    known = {**descriptions["candidate"].rows, **descriptions["base"].rows}
+    able = [row for row, described in known.items() if _method(described, selection.metric)]
+    unable = sorted({d.kind for row, d in known.items() if row not in set(able)})
+    notes = [_left_out(len(known) - len(able), unable, selection.metric)] if unable else []
+    patterns = [re.compile(expression) for expression in selection.expressions]
+    chosen = [r for r in able if not patterns or any(p.search(r.label) for p in patterns)]
+    if not chosen and (able or not any(d.failures for d in descriptions.values())):
+        raise UsageError(_nothing_selected(selection, able))
+    kept = set(selection.keep([row.label for row in chosen]))
+    rows = tuple(row for row in chosen if row.label in kept)
+    return Selected(
+        rows=rows,
+        others=len(chosen) - len(rows),
+        labels=tuple(row.label for row in known),
+        notes=tuple(notes),
+    )
+
+
+def _method(described: SuiteRow, metric: str) -> Method | None:
+    """How to measure a row for this metric; None if that makes no sense."""
+    if described.kind in _VALUES or described.marker.get("scenario"):
+        wanted_too = metric == "time"
+        kind: Method = "scenario" if described.marker.get("scenario") else "valued"
+        return kind if wanted_too else None
+    if described.kind != "time":
+        return None
+    return "allocations" if metric == "allocations" else "timed"
+
+
+def _left_out(count: int, kinds: Sequence[str], metric: str) -> str:
+    rows = "row" if count == 1 else "rows"
+    why = "this version cannot compare them"
+    if metric != "time":
+        why = f"--metric {metric} is asked of time_ benchmarks"
+    return f"{count} {rows} of other kinds ({', '.join(kinds)}) not compared: {why}"
+
+
+def _nothing_selected(selection: Selection, able: Sequence[Row]) -> str:
+    if not able:
+        return (
+            "the suite has no benchmarks to compare; "
+            "add one to the benchmark folder (asv's naming: def time_x)"
+        )
+    shown = ", ".join(row.label for row in able[:_NAMES_SHOWN])
+    more = f" and {len(able) - _NAMES_SHOWN} more" if len(able) > _NAMES_SHOWN else ""
+    return (
+        f"-b {' '.join(selection.expressions)}: matches none of the {len(able)} rows; "
+        f"there are {shown}{more}"
+    )
+
+
+def contexts_of(
+    rows: Sequence[Row], descriptions: Descriptions, selection: Selection, caches: "Caches"
+) -> Iterator[tuple[Row, RowContext | Comparison]]:
+    """What each row needs to run, or how it ended before it could."""
+    for row in rows:
+        sides = {s: d.rows[row] for s, d in descriptions.items() if row in d.rows}
+        missing = [s for s in SIDES if s not in sides]
+        if missing:
+            yield row, ended_by(row, [_missing(s, descriptions[s], row) for s in missing])
+            continue
+        folders, failures = caches.of(sides)
+        if failures:
+            yield row, ended_by(row, failures)
+            continue
+        candidate = sides["candidate"]
+        yield (
+            row,
+            RowContext(
+                sides=sides,
+                method=_method(candidate, selection.metric) or "timed",
+                timeout_s=candidate.timeout_s or selection.default_timeout_s,
+                caches=folders,
+                wanted=_wanted(selection.metric),
+            ),
+        )
+
+
+def _wanted(metric: str) -> Metric | None:
+    match metric:
+        case "wall" | "cpu":
+            return metric
+        case _:
+            return None
+
+
+def _missing(side: Side, description: SideDescription, row: Row) -> Failure:
+    """Why a row is not there on one side: its file could not be imported, or it is not defined."""
+    for failure in description.failures:
+        module = failure.stage.removeprefix("import of ").partition(".")[2]
+        if row.name.startswith(module):
+            return failure
+    return Failure(side=side, stage="import", kind="absent", message="this side does not define it")
+
+
+def ended_by(row: Row, failures: Sequence[Failure], *, broken: bool = False) -> Comparison:
+    """A row that fails on base alone has no baseline; any other failure is broken."""
+    on_base_alone = all(f.side == "base" for f in failures) and not broken
+    outcome = Outcome.NO_BASELINE if on_base_alone else Outcome.BROKEN
+    return Comparison(row=row, outcome=outcome, failures=tuple(failures))
+
+
+def ended_in_trial(row: Row, trial: Trial) -> Comparison | None:
+    """How a row ended while it was calibrated; None if it did not."""
+    if trial.skipped and not trial.failures:
+        note = tuple(
+            Failure(side=side, stage="setup", kind="skip", message="skipped by its own setup")
+            for side in SIDES
+            if side in trial.skipped
+        )
+        outcome = Outcome.NO_BASELINE if trial.skipped == {"base"} else Outcome.SKIPPED
+        return Comparison(row=row, outcome=outcome, failures=note)
+    if trial.failures or trial.calibration is None:
+        return ended_by(row, trial.failures)
+    return None
+
+
+class Caches:
+    """The results of setup_cache: made once per side and key, by that side's own code."""
+
+    def __init__(self, pair: LaunchPair, folder: Path, default_timeout_s: float) -> None:
+        self._pair = pair
+        self._folder = folder
+        self._default_timeout_s = default_timeout_s
+        self._made: dict[tuple[Side, str], Path | Failure] = {}
+
+    def of(
+        self, sides: Mapping[Side, SuiteRow]
+    ) -> tuple[dict[Side, Path | None], tuple[Failure, ...]]:
+        """The folder of each side (None without setup_cache), or why there is none."""
+        folders: dict[Side, Path | None] = {}
+        failures = []
+        for side, row in sides.items():
+            made = self._make(side, row) if row.cache_key else None
+            if isinstance(made, Failure):
+                failures.append(made)
+            else:
+                folders[side] = made
+        return folders, tuple(failures)
+
+    def _make(self, side: Side, row: SuiteRow) -> Path | Failure:
+        key = (side, row.cache_key or "")
+        if key not in self._made:
+            folder = self._folder / f"{len(self._made):05d}{side[0]}"
+            folder.mkdir(parents=True)
+            timeout_s = row.cache_timeout_s or row.timeout_s or self._default_timeout_s
+            try:
+                self._pair.make_cache(side, row, folder, timeout_s=timeout_s)
+                self._made[key] = folder
+            except RowFailedError as error:
+                self._made[key] = error.failure
+        return self._made[key]
