@@ -1,6 +1,5 @@
 """`@pytest.mark.groundspeed(...)`: what a test says about how it is to be judged."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -139,6 +138,8 @@ def _check_together(test: str, values: Mapping[str, Any]) -> None:
 
 
 def _unknown(place: str, seen: Any, allowed: Sequence[str]) -> str:
+    import difflib  # only a mistake needs it, and every start of pytest imports this module
+
     near = difflib.get_close_matches(str(seen), allowed, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"{place}: got {seen!r}{hint}; allowed are {_listed(allowed)}"
