@@ -120,9 +120,10 @@ def _in_short(pool: Pool, rule: str, findings: Findings) -> str:
     found = [f"{s.found / s.to_find:.0%} at {case.title}" for case, s in scores if s.to_find]
     said = [
         f"alarms in {alarmed.alarms} of {alarmed.runs} checks of identical code",
-        f"rows found: {_listed(found) or 'none to find'}",
+        f"rows found: {_listed(found)}",
     ]
-    return f"- **{rule}**, {pool.condition.name}: {'; '.join(said)}."
+    told = [words for words, there in zip(said, (alarmed.runs, found), strict=True) if there]
+    return f"- **{rule}**, {pool.condition.name}: {'; '.join(told) or 'no verdict'}."
 
 
 def _alarms(findings: Findings, charts: Mapping[str, str]) -> Iterator[str]:

@@ -181,6 +181,7 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
 
     page = written(tmp_path, alone)
 
+    assert "- **asv 1.1**, quiet: alarms in 1 of 10 checks of identical code.\n" in page
     assert "## Slowdowns found" not in page
     assert "how-sure-power.svg" not in page
     assert not (tmp_path / "docs" / "how-sure-power.svg").exists()
