@@ -21,6 +21,7 @@ from groundspeed.measure.scratch import CACHE_VARIABLE
 from groundspeed.stats import GateRule
 from groundspeed.store import rules
 from groundspeed.store.accepted import parse_accepted
+from groundspeed.store.calibrations import STATE_VARIABLE
 
 _EXIT_WORDS = {
     verdict.EXIT_PASS: "pass",
@@ -174,7 +175,7 @@ def test_the_cache_variable_is_documented(pages: dict[str, str]) -> None:
             _section(pages["docs/reference/settings.md"], "## Read from the environment")
         )
     }
-    assert variables == {CACHE_VARIABLE, "NO_COLOR"}
+    assert variables == {CACHE_VARIABLE, STATE_VARIABLE, "NO_COLOR"}
 
 
 def test_the_rule_is_explained_with_its_own_values(pages: dict[str, str]) -> None:

@@ -119,7 +119,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def _seen(record: SelftestRecord, *, verbose: bool) -> Iterator[str]:
-    yield "The smallest slowdown a check shows 19 times in 20"
+    yield "The smallest slowdown that shows 19 times in 20, in a row that is measured so long"
     noisiest = max(record.rows, key=lambda row: row.last).row
     for seen in (record.first, record.last):
         yield f"  after {seen.pairs:2} launch pairs   {_of_rows(seen)} ({noisiest})"
