@@ -122,6 +122,7 @@ def run_check(
     """
     started_at, start_s = datetime.now(UTC), clock()
     seed = secrets.randbits(32) if request.seed is None else request.seed
+    rule = request.rule.for_budget(request.budget_s)
     cpus = plan_cpus(pin=request.pin, lanes=request.lanes)
     cache = cache_folder()
     with _disk_errors_explained(cache), scratch_folder(cache) as scratch:
@@ -138,7 +139,7 @@ def run_check(
         )
         session = Session(
             launcher=_launcher(plan, environments, cpus, scratch, seed),
-            rule=request.rule,
+            rule=rule,
             rules=plan.rules,
             is_excused=plan.excuses(started_at.date()).possible,
             selection=_selection(request, plan),
@@ -149,11 +150,11 @@ def run_check(
             progress=progress,
         )
         result = session.run()
-    settings = _settings(request, environments, cpus, seed)
+    settings = _settings(replace(request, rule=rule), environments, cpus, seed)
     labels = [c.row.label for c in result.comparisons]
     exchange = exchange_labels(
         result.comparisons,
-        request.rule,
+        rule,
         min_effects=plan.rules.min_effects(labels),
         seed=seed,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundspeed.check.lanes import Done, Round, Task, side_by_side
-from groundspeed.check.ledger import Ledger
+from groundspeed.check.ledger import Ledger, family_of
 from groundspeed.check.request import Progress
 from groundspeed.check.roster import (
     Caches,
@@ -23,7 +23,6 @@ from groundspeed.check.roster import (
 )
 from groundspeed.measure.lockstep import SIDES, Launcher, LaunchPair
 from groundspeed.measure.rows import (
-    TIMED,
     Calibration,
     Measured,
     Quantity,
@@ -245,11 +244,7 @@ class Session:
         for name, unit in self._units.items():
             quantities |= unit.rows(name)
         own = self.rules.min_effects([row.label for row in quantities])
-        kinds: dict[str, int] = {}
-        families = {
-            row: kinds.setdefault(_family(row, quantity), len(kinds))
-            for row, quantity in quantities.items()
-        }
+        families = {row: family_of(quantity.metric) for row, quantity in quantities.items()}
         return Ledger(
             quantities,
             self.rule,
@@ -443,11 +438,6 @@ def _without_ratio(row: Row, base: float, candidate: float) -> Comparison:
     message = f"gives {min(base, candidate):g}, and a value below zero has no ratio"
     note = Failure(side=side, stage="sampling", kind="negative", message=message)
     return Comparison(row=row, outcome=Outcome.SKIPPED, failures=(note,))
-
-
-def _family(row: Row, quantity: Quantity) -> str:
-    """Rows whose noise is of one kind: all times, or all of one metric, or of one recorded name."""
-    return "time" if quantity.metric in TIMED else f"{quantity.metric} {row.quantity}"
 
 
 def _expected_s(calibration: Calibration, trial_s: float) -> float:

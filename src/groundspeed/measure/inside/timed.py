@@ -20,6 +20,8 @@ FRESH_CALL_NS = 50_000
 LONG_CALL_NS = 1_000_000_000
 # Below this share of the fresh call's time, later calls do other work: the state was used up.
 USED_UP_SHARE = 0.5
+# Work that is not on a CPU for this share of its least disturbed sample waits for something.
+WAITING_SHARE = 0.1
 # A process whose threads took this share of its CPU beside the main thread counts as threaded.
 THREADED_SHARE = 0.05
 
@@ -82,6 +84,7 @@ class TimedRow:
         self._awaits = is_coroutine_function(work.function)
         self._runner: asyncio.Runner | None = None
         self._last: Any = None
+        self._least_waiting = 1.0
 
     @property
     def last_result(self) -> Any:
@@ -103,7 +106,7 @@ class TimedRow:
             "sample_ns": max(last["clean_ns"], 1),
             "renew": self._renew,
             "setup_ns": work.setup_ns,
-            "threaded": threaded,
+            "threads": None if not threaded else {"waits": self._least_waiting > WAITING_SHARE},
             "schedstat": self._clocks.counts_delay,
             "own_timer": work.timer is not None,
             "most_samples": work.most_samples,
@@ -155,11 +158,11 @@ class TimedRow:
             fresh.append(self._sample(1)["clean_ns"])
         return later_ns < USED_UP_SHARE * min(fresh)
 
-    def impose(self, *, renew: bool, threaded: bool) -> None:
+    def impose(self, *, renew: bool, threads: dict[str, bool] | None) -> None:
         """Take over base's calibration: what precedes a sample, and whose delays count."""
         self._renew = renew
-        if threaded:
-            self._clocks.follow_threads()
+        if threads is not None:
+            self._clocks.follow_threads(waits=threads["waits"])
         gc.collect()
 
     def samples(self, loops: int, count: int) -> list[tuple[int, int, int]]:
@@ -196,6 +199,8 @@ class TimedRow:
         reading = self._await_sample(loops) if self._awaits else self._call_sample(loops)
         if os.getpid() != self._process:
             os._exit(0)  # the benchmark forked, and this is its child: it must not speak for it
+        idle_ns = reading["wall_ns"] - reading["cpu_ns"]
+        self._least_waiting = min(self._least_waiting, idle_ns / max(reading["wall_ns"], 1))
         return reading
 
     def _call_sample(self, loops: int) -> Reading:
@@ -260,7 +265,7 @@ def serve(channel: Channel, row: TimedRow) -> None:
             case "calibrate":
                 channel.send(row.calibrate(request["target_ns"]))
             case "impose":
-                row.impose(renew=request["renew"], threaded=request["threaded"])
+                row.impose(renew=request["renew"], threads=request["threads"])
                 channel.send({})
             case "sample":
                 channel.send({"samples": row.samples(request["loops"], request["count"])})

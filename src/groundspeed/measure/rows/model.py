@@ -63,7 +63,7 @@ class Calibration:
         quantities: What a run gives, by name.
         loops: Calls per sample; 1 where a row is no time.
         renew: Whether setup runs again before each sample (a call uses up what setup made).
-        threaded: Whether the delays of all threads count and not only the main one's.
+        threads: How the delays of several threads are counted; None for a row of one thread.
         plan: How many samples; None where a row is no time.
         sample_s: What one sample took.
     """
@@ -71,7 +71,7 @@ class Calibration:
     quantities: Mapping[str, Quantity]
     loops: int = 1
     renew: bool = False
-    threaded: bool = False
+    threads: Mapping[str, bool] | None = None
     plan: SamplePlan | None = None
     sample_s: float = 0.0
 

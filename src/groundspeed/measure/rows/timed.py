@@ -34,7 +34,7 @@ def calibrate_side(process: RowProcess, context: RowContext) -> Calibration:
         quantities={"": Quantity(metric=_metric(answer, context.wanted))},
         loops=answer["loops"],
         renew=answer["renew"],
-        threaded=answer["threaded"],
+        threads=answer["threads"],
         plan=plan_samples(cost_ns / 1e9, most=answer["most_samples"]),
         sample_s=answer["sample_ns"] / 1e9,
     )
@@ -51,7 +51,7 @@ def try_side(process: RowProcess, calibration: Calibration) -> None:
 
 
 def _impose(process: RowProcess, calibration: Calibration, stage: str) -> None:
-    process.ask(stage, op="impose", renew=calibration.renew, threaded=calibration.threaded)
+    process.ask(stage, op="impose", renew=calibration.renew, threads=calibration.threads)
 
 
 def _metric(answer: Mapping[str, Any], wanted: Metric | None) -> Metric:
