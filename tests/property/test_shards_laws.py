@@ -185,7 +185,7 @@ def most_events(trials: int, rate: float) -> int:
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize(("rows", "shards", "suites"), [(24, 4, 80), (12, 12, 80)])
+@pytest.mark.parametrize(("rows", "shards", "suites"), [(24, 4, 60), (12, 12, 60)])
 def test_unchanged_code_alarms_as_seldom_as_in_one_run(rows: int, shards: int, suites: int) -> None:
     """At most 1 % of suites, for slower and for faster, and the verdict is that of one run."""
     alarmed, different = Counter[Outcome](), 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from groundspeed.cli.main import _run
+from groundspeed.cli.merge import merge_command
 from groundspeed.model import CheckRecord, Outcome, Shard
 from groundspeed.report.text import text_report
 from groundspeed.store.checks import encode_record, read_record
@@ -121,3 +123,13 @@ def test_a_wrong_output_is_refused_before_anything_is_merged(capsys: Texts) -> N
     assert _run(["merge", "--no-record", *FILES, "-o", "json:absent/all.json"]) == 2
     assert not target.exists()
     assert "absent is no folder" in capsys.readouterr().err
+
+
+def test_every_option_is_documented() -> None:
+    """cli.md lists the options of `groundspeed merge` and no other."""
+    page = (Path(__file__).parents[4] / "docs" / "reference" / "cli.md").read_text("utf-8")
+    section = page.partition("## groundspeed merge\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `-")]
+    told = {option for cell in cells for option in re.findall(r"(?<!\w)--?[a-z][a-z-]*", cell)}
+    options = [p for p in merge_command.params if p.param_type_name == "option"]
+    assert told == {name for option in options for name in option.opts} | {"-h", "--help"}
