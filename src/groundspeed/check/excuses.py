@@ -3,9 +3,10 @@
 Which acceptances hold is asked of the history and not of the calendar; decision 9 says why.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from groundspeed.measure.repository import Repository
 from groundspeed.model import Acceptance, AcceptanceState, AcceptedEntry, Comparison, Outcome
@@ -72,6 +73,10 @@ class Excuses:
     rules: Rules
     entries: tuple[AcceptedEntry, ...]
     today: date
+
+    def with_markers(self, markers: Mapping[str, Mapping[str, Any]]) -> "Excuses":
+        """The same, and what the markers of tests say; see `Rules.with_markers`."""
+        return replace(self, rules=self.rules.with_markers(markers))
 
     def possible(self, label: str) -> bool:
         """Whether a row of this label is ignored or may turn out to be accepted."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundspeed.errors import BrokenError, UsageError
@@ -13,8 +13,8 @@ from groundspeed.measure.lockstep import (
     SideDescription,
     SuiteRow,
 )
-from groundspeed.measure.rows import Method, RowContext, Trial
-from groundspeed.model import Comparison, Failure, Metric, Outcome, Row, Side
+from groundspeed.measure.rows import Calibration, Method, RowContext, Trial
+from groundspeed.model import Comparison, Direction, Failure, Metric, Outcome, Row, Side
 
 __all__ = [
     "Caches",
@@ -23,9 +23,12 @@ __all__ = [
     "Selection",
     "check_origin",
     "contexts_of",
+    "directed",
     "ended_by",
     "ended_in_trial",
+    "labels_of",
     "select_rows",
+    "without_direction",
 ]
 
 Descriptions = Mapping[Side, SideDescription]
@@ -33,6 +36,7 @@ Descriptions = Mapping[Side, SideDescription]
 _SAME_CODE = "the benchmarks import nothing of the project, so both sides measure the same code"
 _NAMES_SHOWN = 5
 _VALUES = ("peakmemory", "memory", "track")
+_OF_THE_BENCHMARK: tuple[Metric, ...] = ("track", "recorded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class Selection:
     Attributes:
         expressions: Regular expressions on the rows' labels; none for all.
         metric: What to compare of timed rows: `time`, or a `Metric`.
+        metrics: The same of single rows for which a rule or marker says another, by label.
         keep: Which of the selected labels belong to this check; the others are another shard's.
         default_timeout_s: For benchmarks that state none.
     """
@@ -50,6 +55,11 @@ class Selection:
     metric: str
     keep: Callable[[Sequence[str]], Sequence[str]]
     default_timeout_s: float
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+    def metric_of(self, row: Row) -> str:
+        """What to compare of this row if it is timed."""
+        return self.metrics.get(row.label, self.metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +105,7 @@ def select_rows(descriptions: Descriptions, selection: Selection) -> Selected:
         UsageError: If nothing matches.
     """
     known = {**descriptions["candidate"].rows, **descriptions["base"].rows}
-    able = [row for row, described in known.items() if _method(described, selection.metric)]
+    able = [row for row, described in known.items() if _method(described, selection)]
     unable = sorted({d.kind for row, d in known.items() if row not in set(able)})
     notes = [_left_out(len(known) - len(able), unable, selection.metric)] if unable else []
     patterns = [re.compile(expression) for expression in selection.expressions]
@@ -112,15 +122,15 @@ def select_rows(descriptions: Descriptions, selection: Selection) -> Selected:
     )
 
 
-def _method(described: SuiteRow, metric: str) -> Method | None:
-    """How to measure a row for this metric; None if that makes no sense."""
+def _method(described: SuiteRow, selection: Selection) -> Method | None:
+    """How to measure a row for its metric; None if that makes no sense."""
     if described.kind in _VALUES or described.marker.get("scenario"):
-        wanted_too = metric == "time"
+        wanted_too = selection.metric == "time"
         kind: Method = "scenario" if described.marker.get("scenario") else "valued"
         return kind if wanted_too else None
     if described.kind != "time":
         return None
-    return "allocations" if metric == "allocations" else "timed"
+    return "allocations" if selection.metric_of(described.row) == "allocations" else "timed"
 
 
 def _left_out(count: int, kinds: Sequence[str], metric: str) -> str:
@@ -164,10 +174,10 @@ def contexts_of(
             row,
             RowContext(
                 sides=sides,
-                method=_method(candidate, selection.metric) or "timed",
+                method=_method(candidate, selection) or "timed",
                 timeout_s=candidate.timeout_s or selection.default_timeout_s,
                 caches=folders,
-                wanted=_wanted(selection.metric),
+                wanted=_wanted(selection.metric_of(row)),
             ),
         )
 
@@ -178,6 +188,50 @@ def _wanted(metric: str) -> Metric | None:
             return metric
         case _:
             return None
+
+
+def directed(
+    row: Row, calibration: Calibration, directions: Mapping[str, Direction]
+) -> Calibration:
+    """The calibration with what rules and markers say of which way is better.
+
+    Only of what a benchmark itself gives: of times and bytes less is always better.
+
+    Args:
+        row: The benchmark.
+        calibration: What was found on base.
+        directions: What is said, by the label of the quantity.
+    """
+    quantities = {
+        name: replace(quantity, direction=directions.get(label, quantity.direction))
+        if quantity.metric in _OF_THE_BENCHMARK
+        else quantity
+        for (name, quantity), label in zip(
+            calibration.quantities.items(), labels_of(row, calibration), strict=True
+        )
+    }
+    return replace(calibration, quantities=quantities)
+
+
+def labels_of(row: Row, calibration: Calibration) -> tuple[str, ...]:
+    """The label of each quantity that the benchmark gives."""
+    return tuple(replace(row, quantity=name).label for name in calibration.quantities)
+
+
+def without_direction(row: Row, calibration: Calibration) -> str | None:
+    """A sentence about what cannot be judged since nobody said which way is better; or None."""
+    names = [name for name, q in calibration.quantities.items() if q.direction is None]
+    if not names:
+        return None
+    shown = [repr(name) for name in names[:_NAMES_SHOWN]]
+    if len(names) > _NAMES_SHOWN:
+        shown.append(f"{len(names) - _NAMES_SHOWN} more")
+    listed = " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    return (
+        f"{row.label} records {listed}, and nobody said which way is better; "
+        f"say metrics={{{names[0]!r}: 'lower'}} in its marker, or direction in "
+        "[[tool.groundspeed.rules]]"
+    )
 
 
 def _missing(side: Side, description: SideDescription, row: Row) -> Failure:

@@ -140,8 +140,7 @@ def run_check(
         session = Session(
             launcher=_launcher(plan, environments, cpus, scratch, seed),
             rule=rule,
-            rules=plan.rules,
-            is_excused=plan.excuses(started_at.date()).possible,
+            excuses=plan.excuses(started_at.date()),
             selection=_selection(request, plan),
             caches=scratch / "caches",
             chance=random.Random(seed + 1),  # noqa: S311 - the order of turns, no secret
@@ -155,7 +154,7 @@ def run_check(
     exchange = exchange_labels(
         result.comparisons,
         rule,
-        min_effects=plan.rules.min_effects(labels),
+        min_effects=result.excuses.rules.min_effects(labels),
         seed=seed,
     )
     record = _record(plan, result, settings, cpus, started_at, clock() - start_s)
@@ -239,11 +238,10 @@ def _record(
     duration_s: float,
 ) -> CheckRecord:
     base, candidate = _commits(plan)
-    today = started_at.date()
-    comparisons = plan.excuses(today).applied(result.comparisons)
+    comparisons = result.excuses.applied(result.comparisons)
     decision = decide(comparisons, result.file_failures)
     building = plan.suite.build_notes if settings.environment == "wheel" else ()
-    expired = plan.rules.expired(today)
+    expired = result.excuses.rules.expired(result.excuses.today)
     warnings = (*plan.suite.notes, *building, *expired, *result.warnings)
     if base.sha == candidate.sha and not candidate.dirty:
         warnings = ("both sides are the same commit: this measures the gate itself", *warnings)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from groundspeed import __version__
 from groundspeed.check.exchange import exchange_labels
+from groundspeed.check.excuses import Excuses
 from groundspeed.check.promise import (
     conclude,
     count_false_alarms,
@@ -183,8 +184,7 @@ class _Bench:
         session = Session(
             launcher=_launcher(folder, trees, self.cpus, seed),
             rule=self.request.rule,
-            rules=NO_RULES,
-            is_excused=lambda _: False,
+            excuses=Excuses(rules=NO_RULES, entries=(), today=datetime.now(UTC).date()),
             selection=Selection(
                 expressions=[rf"time_{kind}$" for kind in self.request.kinds],
                 metric="time",

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from groundspeed.check.excuses import Excuses
 from groundspeed.check.lanes import Done, Round, Task, side_by_side
 from groundspeed.check.ledger import Ledger, family_of
 from groundspeed.check.request import Progress
@@ -17,9 +18,12 @@ from groundspeed.check.roster import (
     Selection,
     check_origin,
     contexts_of,
+    directed,
     ended_by,
     ended_in_trial,
+    labels_of,
     select_rows,
+    without_direction,
 )
 from groundspeed.measure.lockstep import SIDES, Launcher, LaunchPair
 from groundspeed.measure.rows import (
@@ -42,7 +46,6 @@ from groundspeed.model import (
     log_ratio,
 )
 from groundspeed.stats import Conclusion, GateRule
-from groundspeed.store.rules import Rules
 
 __all__ = ["Session", "SessionResult"]
 
@@ -67,6 +70,7 @@ class SessionResult:
         file_failures: Benchmark files that could not be imported, per side.
         warnings: What a reader should know.
         measuring_s: Seconds spent in launch pairs.
+        excuses: Those of the session, with what markers say.
         other_rows: Rows that were selected but are another shard's.
     """
 
@@ -74,6 +78,7 @@ class SessionResult:
     file_failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
     measuring_s: float
+    excuses: Excuses
     other_rows: int = 0
 
 
@@ -103,8 +108,7 @@ class Session:
     Attributes:
         launcher: Starts launch pairs.
         rule: What decides.
-        rules: What the project says of single rows.
-        is_excused: Whether the row of this label is ignored or accepted, so that it alarms nobody.
+        excuses: What the project says of single rows; markers are added when they are known.
         selection: Which rows, and what to compare of them.
         caches: A private folder for the results of setup_cache.
         chance: Source of the rows' order and turns.
@@ -115,8 +119,7 @@ class Session:
 
     launcher: Launcher
     rule: GateRule
-    rules: Rules
-    is_excused: Callable[[str], bool]
+    excuses: Excuses
     selection: Selection
     caches: Path
     chance: random.Random
@@ -144,6 +147,7 @@ class Session:
             pair, descriptions = self._first_pair()
             selected = self._select(descriptions)
             self._prepare(pair, selected.rows, descriptions)
+            self._warnings += self._unused_rules(selected, descriptions)
             ledger = self._ledger()
             self._take_pairs(pair, ledger)
         finally:
@@ -155,6 +159,7 @@ class Session:
             file_failures=failures,
             warnings=tuple(self._warnings),
             measuring_s=self.clock() - start_s,
+            excuses=self.excuses,
             other_rows=selected.others,
         )
 
@@ -192,9 +197,13 @@ class Session:
         return pair, descriptions
 
     def _select(self, descriptions: Descriptions) -> Selected:
-        selected = select_rows(descriptions, self.selection)
-        self._warnings += [*selected.notes, *self.rules.unused(selected.labels)]
         known = descriptions["candidate"].rows
+        described = {**descriptions["base"].rows, **known}
+        self.excuses = self.excuses.with_markers({r.label: d.marker for r, d in described.items()})
+        own = self.excuses.rules.metrics([row.label for row in described])
+        self.selection = replace(self.selection, metrics=own)
+        selected = select_rows(descriptions, self.selection)
+        self._warnings += selected.notes
         self.launcher.time_only = all(known[r].kind == "time" for r in selected.rows if r in known)
         return selected
 
@@ -214,10 +223,26 @@ class Session:
             elif trial.calibration is not None:
                 self._units[row] = _Unit(
                     context=context,
-                    calibration=trial.calibration,
+                    calibration=self._directed(row, trial.calibration),
                     phase=self.chance.randrange(2),
                     cost_s=_expected_s(trial.calibration, took_s),
                 )
+
+    def _directed(self, row: Row, found: Calibration) -> Calibration:
+        """With which way is better as the project says; what nobody says is told."""
+        calibration = directed(row, found, self.excuses.rules.directions(labels_of(row, found)))
+        sentence = without_direction(row, calibration)
+        if sentence is not None:
+            self._warnings.append(sentence)
+        return calibration
+
+    def _unused_rules(self, selected: Selected, descriptions: Descriptions) -> tuple[str, ...]:
+        """Sentences about rules that match nothing; what a scenario records is known if it ran."""
+        known = {row: d for side in SIDES for row, d in descriptions[side].rows.items()}
+        if any(d.marker.get("scenario") and row not in self._units for row, d in known.items()):
+            return ()
+        recorded = [x for row, u in self._units.items() for x in labels_of(row, u.calibration)]
+        return self.excuses.rules.unused([*selected.labels, *recorded])
 
     def _trials(
         self, pair: LaunchPair, ready: Sequence[tuple[Row, RowContext]]
@@ -243,14 +268,14 @@ class Session:
         quantities: dict[Row, Quantity] = {}
         for name, unit in self._units.items():
             quantities |= unit.rows(name)
-        own = self.rules.min_effects([row.label for row in quantities])
+        own = self.excuses.rules.min_effects([row.label for row in quantities])
         families = {row: family_of(quantity.metric) for row, quantity in quantities.items()}
         return Ledger(
             quantities,
             self.rule,
             families=families,
             min_effects={row: own[row.label] for row in quantities if row.label in own},
-            excused=[row for row in quantities if self.is_excused(row.label)],
+            excused=[row for row in quantities if self.excuses.possible(row.label)],
         )
 
     # Launch pairs until decided

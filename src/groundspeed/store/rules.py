@@ -1,22 +1,35 @@
-"""The `[tool.groundspeed]` table of a pyproject.toml: defaults, and rules for single rows."""
+"""What a project says of its rows: `[tool.groundspeed]` of a pyproject.toml, and pytest markers."""
 
+import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from groundspeed.errors import UsageError
-from groundspeed.model import Ignored
+from groundspeed.model import Direction, Ignored
 from groundspeed.store.tables import Table, read_toml
 from groundspeed.units import parse_share
 
-__all__ = ["KEYS", "NO_RULES", "RULE_KEYS", "RowRule", "Rules", "find_rules", "parse_rules"]
+__all__ = [
+    "KEYS",
+    "METRICS",
+    "NO_RULES",
+    "RULE_KEYS",
+    "RowRule",
+    "Rules",
+    "find_rules",
+    "parse_rules",
+]
 
 KEYS = ("min-effect", "false-alarms", "budget", "rules")
-RULE_KEYS = ("match", "min-effect", "ignore", "reason", "until")
+RULE_KEYS = ("match", "min-effect", "direction", "metric", "ignore", "reason", "until")
+
+METRICS = ("time", "clean", "wall", "cpu", "allocations")
+"""What a rule can have compared of a timed row; `clean` is another word for `time`."""
 
 _FILE = "pyproject.toml"
 _HEAD = "[tool.groundspeed]"
@@ -30,6 +43,8 @@ class RowRule:
     Attributes:
         match: Regular expression; it holds for rows whose label it matches somewhere.
         min_effect: The smallest change worth reporting of them, as ratio - 1; None: not said.
+        direction: Which way is better of their values; None: not said.
+        metric: What to compare of them where they are times, one of `METRICS`; None: not said.
         ignore: Whether they take no part in the verdict; None: not said.
         reason: Why they are ignored; empty unless they are.
         until: The last day they are ignored; None unless they are.
@@ -37,6 +52,8 @@ class RowRule:
 
     match: str
     min_effect: float | None = None
+    direction: Direction | None = None
+    metric: str | None = None
     ignore: bool | None = None
     reason: str = ""
     until: date | None = None
@@ -60,6 +77,7 @@ class Rules:
         false_alarms: Default of `--false-alarms`.
         budget_s: Default of `--budget`.
         rows: The rules, in their order.
+        marked: What markers say, by label; every rule that says the same thing wins over it.
     """
 
     place: str
@@ -67,22 +85,38 @@ class Rules:
     false_alarms: float | None = None
     budget_s: float | None = None
     rows: tuple[RowRule, ...] = ()
+    marked: Mapping[str, RowRule] = field(default_factory=dict)
+
+    def with_markers(self, markers: Mapping[str, Mapping[str, Any]]) -> "Rules":
+        """These rules, and what the markers of tests say where no rule does.
+
+        Args:
+            markers: What each says, by the test's label, as `measure.inside.marker` has checked it.
+                It holds for all that the test records; `metrics` names quantities one by one.
+        """
+        marked = {
+            name: rule for label, said in markers.items() for name, rule in _marked(label, said)
+        }
+        return replace(self, marked=marked)
 
     def min_effects(self, labels: Sequence[str]) -> dict[str, float]:
         """The minimum effects of those rows that have one of their own."""
-        return {
-            label: rule.min_effect
-            for label in labels
-            for rule in self.rows
-            if rule.min_effect is not None and rule.holds_for(label)
-        }
+        return self._last(labels, "min_effect")
+
+    def directions(self, labels: Sequence[str]) -> dict[str, Direction]:
+        """Which way is better of those rows of which it was said."""
+        return self._last(labels, "direction")
+
+    def metrics(self, labels: Sequence[str]) -> dict[str, str]:
+        """What to compare of those rows that have a metric of their own, one of `METRICS`."""
+        return self._last(labels, "metric")
 
     def ignored(self, label: str, today: date) -> Ignored | None:
         """Why the row takes no part in the verdict; None where it does."""
         said = [
             rule
-            for rule in self.rows
-            if rule.ignore is not None and not rule.expired(today) and rule.holds_for(label)
+            for rule in self._that_hold_for(label)
+            if rule.ignore is not None and not rule.expired(today)
         ]
         if not said or not said[-1].ignore:
             return None
@@ -98,13 +132,60 @@ class Rules:
         )
 
     def expired(self, today: date) -> tuple[str, ...]:
-        """A sentence for each rule whose day is over."""
-        return tuple(
+        """A sentence for each rule and each marker whose day is over."""
+        rules = (
             f"{self.place}: the rule that ignored {rule.match!r} ended on {rule.until}, so its "
             "rows count again; give it a new day and reason, or remove it"
             for rule in self.rows
             if rule.expired(today)
         )
+        markers = (
+            f"{label}: its marker ignored it until {rule.until}, so it counts again; give it a new "
+            "day and reason, or remove ignore=True"
+            for label, rule in self.marked.items()
+            if rule.expired(today)
+        )
+        return (*rules, *markers)
+
+    def _last(self, labels: Sequence[str], name: str) -> dict[str, Any]:
+        return {
+            label: value
+            for label in labels
+            for rule in self._that_hold_for(label)
+            if (value := getattr(rule, name)) is not None
+        }
+
+    def _that_hold_for(self, label: str) -> Iterator[RowRule]:
+        """Those that say something of a row, each outweighed by the ones after it."""
+        yield from self._marked_for(label)
+        yield from (rule for rule in self.rows if rule.holds_for(label))
+
+    def _marked_for(self, label: str) -> Iterator[RowRule]:
+        """The markers of the test and of the quantity, which a space parts in the label."""
+        if self.marked:
+            ends = [match.start() for match in re.finditer(" ", label)]
+            starts = (label[:end] for end in (*ends, len(label)))
+            yield from (self.marked[start] for start in starts if start in self.marked)
+
+
+def _marked(label: str, said: Mapping[str, Any]) -> Iterator[tuple[str, RowRule]]:
+    """The labels that a marker speaks of, with what it says of each."""
+    until = said.get("until")
+    yield (
+        label,
+        RowRule(
+            match=re.escape(label),
+            min_effect=said.get("min_effect"),
+            direction=said.get("direction"),
+            metric=said.get("metric"),
+            ignore=said.get("ignore"),
+            reason=said.get("reason", ""),
+            until=None if until is None else date.fromisoformat(until),
+        ),
+    )
+    for name, direction in said.get("metrics", {}).items():
+        quantity = f"{label} {name}"
+        yield quantity, RowRule(match=re.escape(quantity), direction=direction)
 
 
 NO_RULES = Rules(place=_FILE)
@@ -197,8 +278,12 @@ def _row_rule(table: Table) -> RowRule:
     table.check_keys(RULE_KEYS)
     ignore = table.flag("ignore") if "ignore" in table.values else None
     min_effect = _share(table, "min-effect")
-    if ignore is None and min_effect is None:
-        raise UsageError(f"{table.place}: does nothing; give it min-effect, or ignore = true")
+    direction = _choice(table, "direction", get_args(Direction))
+    metric = _choice(table, "metric", METRICS)
+    if all(said is None for said in (ignore, min_effect, direction, metric)):
+        raise UsageError(
+            f"{table.place}: does nothing; give it min-effect, direction, metric, or ignore = true"
+        )
     for key in _without_ignore(table, ignore=bool(ignore)):
         raise UsageError(
             f"{table.place}: {key} says why or how long a row is ignored; "
@@ -207,10 +292,24 @@ def _row_rule(table: Table) -> RowRule:
     return RowRule(
         match=_expression(table),
         min_effect=min_effect,
+        direction=direction,
+        metric=metric,
         ignore=ignore,
         reason=table.text("reason") if ignore else "",
         until=table.day("until") if ignore else None,
     )
+
+
+def _choice(table: Table, key: str, allowed: Sequence[str]) -> Any:
+    """One of the words; None where the key is missing."""
+    if key not in table.values:
+        return None
+    value = table.values[key]
+    if value in allowed:
+        return value
+    near = difflib.get_close_matches(str(value), allowed, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise table.wrong(key, f"one of {', '.join(allowed)}{hint}")
 
 
 def _without_ignore(table: Table, *, ignore: bool) -> Iterator[str]:
