@@ -4,14 +4,13 @@ Imported only where pytest is; what a user or a project asks of an ordinary run 
 failure, skip or save benchmarks, coverage, several workers, a random order) is no question here.
 """
 
-import importlib
+import importlib.util
 import os
 import traceback
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pluggy
 import pytest
 
 from .marker import DECLARATION
@@ -98,6 +97,15 @@ class GatePlugin:
         """Set none: the controller has a time limit of its own, and a timer disturbs samples."""
         return True
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
+        """Let a file that exits spare the others, as one that raises anything else does."""
+        outcome: Any = yield
+        if outcome.excinfo is not None and issubclass(outcome.excinfo[0], SystemExit):
+            self.errors.append({"module": collector.nodeid, **describe_failure(outcome.excinfo[1])})
+            report = pytest.CollectReport(collector.nodeid, "failed", "it called exit", [])
+            outcome.force_result(report)
+
     def pytest_exception_interact(
         self,
         node: pytest.Item | pytest.Collector,
@@ -158,23 +166,13 @@ def describe_failure(error: BaseException) -> dict[str, str]:
     return {**told, "traceback": text.encode("utf-8", "backslashreplace").decode("utf-8")}
 
 
-def _package_prefix(module: Any) -> str:
-    return os.path.join(os.path.dirname(module.__file__), "")  # noqa: PTH118, PTH120 - as processes does
-
-
 def _pytest_internals() -> tuple[str, ...]:
-    import _pytest
-    import pytest_benchmark
-
-    folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
-    return (
-        _package_prefix(_pytest),
-        _package_prefix(pluggy),
-        _package_prefix(pytest_benchmark),
-        importlib.__file__,
-        os.path.join(folder, ""),  # noqa: PTH118
-        "<frozen importlib",
-    )
+    """Where frames lie that tell a reader nothing; pytest-benchmark is not imported yet."""
+    specs = map(importlib.util.find_spec, ("_pytest", "pluggy", "pytest_benchmark"))
+    origins = [spec.origin for spec in specs if spec is not None and spec.origin]
+    folders = [os.path.dirname(origin) for origin in (*origins, os.path.abspath(__file__))]  # noqa: PTH100, PTH120 - pathlib costs start-up
+    prefixes = [os.path.join(folder, "") for folder in folders]  # noqa: PTH118
+    return (*prefixes, importlib.__file__ or "", "<frozen importlib")
 
 
 _OF_PYTEST = _pytest_internals()

@@ -4,6 +4,7 @@ What pytest-benchmark itself does around the measuring stays its own: that the f
 what pedantic accepts, `weave`. Only what it would time is timed here instead.
 """
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -20,7 +21,8 @@ import pytest_benchmark.timers
 from .channel import Channel
 from .clocks import Reading
 from .scenario import flat_numbers, peak_memory_bytes, reset_peak_memory
-from .timed import TimedRow, Work, serve
+from .timed import TimedRow, Work, is_coroutine_function, serve
+from .valued import allocation_peak, serve_value
 
 __all__ = ["FixtureWork", "RowOfTest"]
 
@@ -110,10 +112,10 @@ class _NotedRow(TimedRow):
 class RowOfTest:
     """The conversation of one test with the controller."""
 
-    def __init__(self, channel: Channel, item: pytest.Item, *, scenario: bool) -> None:
+    def __init__(self, channel: Channel, item: pytest.Item, *, method: str) -> None:
         self._channel = _Attended(channel.end)
         self._item = item
-        self._scenario = scenario
+        self._method = method
         self._fixture: Any = None
         self._serving = False
         self._run: dict[str, float] = {}
@@ -175,24 +177,37 @@ class RowOfTest:
             pytest.skip("expected to fail")
         fixture.disabled = False
         self._fixture, timed = fixture, _NotedRow(work)
-        if not self._scenario:
+        if self._method != "scenario":
             _warm_up(timed, work, warm_up)
         self._channel.send({"skipped": False})
         self._serving = True
         with _undisturbed(fixture):
-            self._serve(timed)
+            self._serve(timed, work)
         self._serving = False
         work.finish()
         _fill_statistics(fixture, timed)
         return timed.last_result
 
-    def _serve(self, timed: _NotedRow) -> None:
-        if self._scenario:
+    def _serve(self, timed: _NotedRow, work: FixtureWork) -> None:
+        if self._method == "scenario":
             self._serve_once(timed)
             return
-        serve(self._channel, timed)
+        if self._method == "allocations":
+            self._serve_allocations(work)
+            work.renew()
+        else:
+            serve(self._channel, timed)
         if not timed.calls_s:
-            timed.samples(timed.loops, 1)
+            timed.samples(max(work.stated_loops, 1), 1)
+
+    def _serve_allocations(self, work: FixtureWork) -> None:
+        work.renew()
+        function = work.function
+        with asyncio.Runner() as runner:
+            if is_coroutine_function(function):
+                work.function = lambda *args, **kwargs: runner.run(function(*args, **kwargs))
+            serve_value(self._channel, lambda: allocation_peak(work))
+        work.function = function
 
     def _serve_once(self, timed: _NotedRow) -> None:
         request = self._channel.receive()

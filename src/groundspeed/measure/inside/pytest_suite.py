@@ -85,11 +85,13 @@ class PytestSuite:
                 config.hook.pytest_sessionstart(session=session)
                 config.hook.pytest_collection(session=session)
                 self._keep(session.items)
+                importlib.import_module(".pytest_row", __package__)  # once, and not by each row
             else:
                 self.refusal = _NOT_ACTIVE
         except (pytest.UsageError, MarkerError) as error:
             told = "\n".join(str(part) for part in error.args)
-            self.refusal = told.replace(os.path.join(self._side["tree"], ""), "")  # noqa: PTH118
+            tree = self._side["tree"]
+            self.refusal = told.replace(f"{tree}{os.sep}", "").replace(tree, ".")
         except BaseException as error:  # noqa: BLE001 - a conftest.py may raise anything, exit too
             self._errors.append({"module": _place(error, rootdir), **describe_failure(error)})
         self._errors += self._plugin.errors
@@ -167,7 +169,8 @@ class PytestSuite:
             raise RuntimeError(self.refusal)
         item = self._items[request["name"]]
         scratch, process = os.getcwd(), os.getpid()  # noqa: PTH109
-        row = RowOfTest(channel, item, scenario=self._markers[item.nodeid].get("scenario", False))
+        is_scenario = self._markers[item.nodeid].get("scenario", False)
+        row = RowOfTest(channel, item, method="scenario" if is_scenario else request["method"])
         row.take_over_fixture()
         _use_as_temporary(item.config, os.path.join(scratch, "tmp"))  # noqa: PTH118
         os.chdir(self._folder)
