@@ -123,7 +123,7 @@ def test_the_example_of_settings_can_be_read(pages: dict[str, str]) -> None:
     """Copied into a pyproject.toml it says what the page says."""
     (example,) = re.findall(r"```toml\n(.*?)```", pages["docs/reference/settings.md"], re.DOTALL)
     read = rules.parse_rules(tomllib.loads(example)["tool"]["groundspeed"], place="settings.md")
-    assert (read.min_effect, read.budget_s, len(read.rows)) == (0.02, 300, 2)
+    assert (read.min_effect, read.budget_s, len(read.rows)) == (0.02, 300, 4)
 
 
 def test_the_example_of_an_acceptance_can_be_read(pages: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from groundspeed.measure.lockstep import (
 )
 from groundspeed.measure.rows import Calibration, Method, RowContext, Trial
 from groundspeed.model import Comparison, Direction, Failure, Metric, Outcome, Row, Side
+from groundspeed.store.rules import METRICS
 
 __all__ = [
     "Caches",
@@ -114,6 +115,7 @@ def select_rows(descriptions: Descriptions, selection: Selection) -> Selected:
         raise UsageError(_nothing_selected(selection, able))
     kept = set(selection.keep([row.label for row in chosen]))
     rows = tuple(row for row in chosen if row.label in kept)
+    notes += _compared_by_time([row for row in rows if known[row].kind == "time"], selection)
     return Selected(
         rows=rows,
         others=len(chosen) - len(rows),
@@ -131,6 +133,20 @@ def _method(described: SuiteRow, selection: Selection) -> Method | None:
     if described.kind != "time":
         return None
     return "allocations" if selection.metric_of(described.row) == "allocations" else "timed"
+
+
+def _compared_by_time(rows: Sequence[Row], selection: Selection) -> Iterator[str]:
+    """A sentence for each metric that some rows ask for and this version cannot compare."""
+    asking: dict[str, list[str]] = {}
+    for row in rows:
+        if (metric := selection.metric_of(row)) not in METRICS:
+            asking.setdefault(metric, []).append(row.label)
+    for metric, labels in asking.items():
+        more = f" and {len(labels) - _NAMES_SHOWN} more" if len(labels) > _NAMES_SHOWN else ""
+        yield (
+            f"this version cannot compare {metric}, which a marker asks for of "
+            f"{', '.join(labels[:_NAMES_SHOWN])}{more}; time is compared instead"
+        )
 
 
 def _left_out(count: int, kinds: Sequence[str], metric: str) -> str:

@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -187,6 +188,27 @@ def test_rules_are_written_into_the_rows() -> None:
     assert not a.blocking
     assert (b.min_effect, b.ignored, b.accepted) == (None, None, None)
     assert b.blocking
+
+
+def test_markers_excuse_as_rules_do() -> None:
+    """They are known only when the tests were described, and are written into the rows alike."""
+    why = {"ignore": True, "reason": "noise", "until": "2026-11-22", "min_effect": 0.03}
+    bare = Excuses(rules=NO_RULES, entries=(), today=TODAY)
+    marked = bare.with_markers({"a": why})
+    assert (bare.possible("a"), marked.possible("a"), marked.possible("b")) == (False, True, False)
+    (a,) = marked.applied([row("a", 1.1)])
+    assert (a.min_effect, a.ignored) == (0.03, Ignored(reason="noise", until="2026-11-22"))
+
+
+def test_a_quantity_is_accepted_by_its_own_label() -> None:
+    """What a test records beside it has a label of its own and is not excused with it."""
+    label = "tests/x.py::test_y rate"
+    comparison = replace(
+        row("", 1.1), row=Row(name="tests/x.py::test_y", quantity="rate"), direction="higher"
+    )
+    other = replace(comparison, row=replace(comparison.row, quantity="wait"))
+    assert acceptance_of(comparison, entry(accepted(label=label))) is not None
+    assert acceptance_of(other, entry(accepted(label=label))) is None
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,17 @@ def ignoring(match: str, until: str = "2027-01-31", reason: str = "noise") -> st
         ("rules = [3]", "rules is an array; it must be an array of tables"),
         ("[rules]\nmatch = 'a'", "rules is a table; it must be an array of tables"),
         ("[[rules]]\nmin-effect = '3%'", "rules, number 1: match is missing"),
-        ("[[rules]]\nmatch = 'a'", "rules, number 1: does nothing; give it min-effect, direction, metric"),
+        ("[[rules]]\nmatch = 'a'", "1: does nothing; give it min-effect, direction, metric, or ig"),
+        (
+            "[[rules]]\nmatch = 'a'\ndirection = 'lowest'",
+            "number 1: direction is 'lowest'; it must be one of lower, higher; did you mean lower?",
+        ),
+        ("[[rules]]\nmatch = 'a'\ndirection = true", "direction is true; it must be one of lower"),
+        (
+            "[[rules]]\nmatch = 'a'\nmetric = 'alocations'",
+            "it must be one of time, clean, wall, cpu, allocations; did you mean allocations?",
+        ),
+        ("[[rules]]\nmatch = 'a'\nmetric = ['cpu']", "metric is an array; it must be one of time"),
         ("[[rules]]\nmatch = ''\nmin-effect = 0.1", "match is ''; it must be a text in quotes"),
         ("[[rules]]\nmatch = '('\nmin-effect = 0.1", "match is '('; it must be a regular expres"),
         ("[[rules]]\nmatch = 'a'\ncolour = 'red'", "number 1: unknown key 'colour'; there are"),
@@ -77,12 +87,14 @@ def test_everything_that_can_be_said_is_read() -> None:
     """The defaults and both kinds of rule, shares in either spelling."""
     said = rules(
         'min-effect = "2%"\nfalse-alarms = 0.05\nbudget = 300\n'
-        '[[rules]]\nmatch = "^a"\nmin-effect = 0.03\n' + ignoring("b")
+        '[[rules]]\nmatch = "^a"\nmin-effect = 0.03\n' + ignoring("b") + "[[rules]]\n"
+        'match = "c"\ndirection = "higher"\nmetric = "cpu"\n'
     )
     assert (said.min_effect, said.false_alarms, said.budget_s) == (0.02, 0.05, 300.0)
     assert said.rows == (
         RowRule(match="^a", min_effect=0.03),
         RowRule(match="b", ignore=True, reason="noise", until=TODAY),
+        RowRule(match="c", direction="higher", metric="cpu"),
     )
     assert rules("") == Rules(place=PLACE)
 
@@ -105,6 +117,65 @@ def test_the_last_rule_that_matches_wins(said: list[tuple[str, float]]) -> None:
     assert Rules(place=PLACE, rows=rows).min_effects(["a", "b", "d"]) == {
         label: effect for label, effect in dict(said).items() if label != "c"
     }
+
+
+TEST = "tests/test_pool.py::test_acquire[8 threads]"
+
+
+def marker(**said: Any) -> dict[str, Any]:
+    """What the marker of a test says, as it is read inside."""
+    return said
+
+
+def test_a_marker_speaks_where_no_rule_does() -> None:
+    """Of each thing apart: a rule that says something of it wins, and of nothing else."""
+    said = rules('[[rules]]\nmatch = "test_acquire"\nmin-effect = 0.3\ndirection = "lower"')
+    marked = said.with_markers({TEST: marker(min_effect=0.1, direction="higher", metric="cpu")})
+    assert marked.min_effects([TEST]) == {TEST: 0.3}
+    assert marked.directions([TEST]) == {TEST: "lower"}
+    assert marked.metrics([TEST, "other"]) == {TEST: "cpu"}
+
+
+def test_a_marker_speaks_of_all_that_its_test_records() -> None:
+    """A quantity has what the marker says of it by name, else of the test; no other test has it."""
+    said = {"scenario": True, "direction": "higher", "metrics": {"wait p99": "lower"}}
+    marked = NO_RULES.with_markers({TEST: said, "other": marker(direction="lower")})
+    quantities = [f"{TEST} wait p99", f"{TEST} rate"]
+    assert marked.directions([*quantities, "other rate", "others"]) == {
+        quantities[0]: "lower",
+        quantities[1]: "higher",
+        "other rate": "lower",
+    }
+
+
+shares = st.none() | st.floats(0.01, 0.9)
+
+
+@settings(deadline=None)
+@given(marked=shares, ruled=shares)
+def test_a_rule_wins_over_a_marker(marked: float | None, ruled: float | None) -> None:
+    """Whatever both say; and without markers the rules are what they were."""
+    rows = () if ruled is None else (RowRule(match="test", min_effect=ruled),)
+    plain = Rules(place=PLACE, rows=rows)
+    both = plain.with_markers({TEST: {} if marked is None else marker(min_effect=marked)})
+    expected = marked if ruled is None else ruled
+    assert both.min_effects([TEST]).get(TEST) == expected
+    assert plain.with_markers({}) == plain
+    assert both.unused([TEST]) == plain.unused([TEST])
+
+
+def test_a_marker_ignores_until_its_day_and_a_rule_takes_it_back() -> None:
+    """As a rule does; the sentence about its end names the test."""
+    why = marker(ignore=True, reason="start-up", until="2027-01-31")
+    marked, tomorrow = NO_RULES.with_markers({TEST: why}), date(2027, 2, 1)
+    assert marked.ignored(TEST, TODAY) == Ignored(reason="start-up", until="2027-01-31")
+    assert marked.ignored(f"{TEST} rate", TODAY) == marked.ignored(TEST, TODAY)
+    assert marked.expired(TODAY) == ()
+    assert marked.ignored(TEST, tomorrow) is None
+    (sentence,) = marked.expired(tomorrow)
+    assert sentence.startswith(f"{TEST}: its marker ignored it until 2027-01-31, so it counts")
+    taken_back = rules('[[rules]]\nmatch = "acquire"\nignore = false').with_markers({TEST: why})
+    assert taken_back.ignored(TEST, TODAY) is None
 
 
 def test_ignore_and_effect_are_decided_apart() -> None:
