@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,7 @@ from groundspeed.measure.lockstep import Launcher
 from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
 from groundspeed.measure.scratch import cache_folder, explained, scratch_folder
 from groundspeed.measure.turn_lock import take_turn
-from groundspeed.model import Comparison, Side
+from groundspeed.model import Comparison, Outcome, Side
 from groundspeed.stats import GateRule
 from groundspeed.store.rules import NO_RULES
 from groundspeed.store.selftests import (
@@ -155,9 +155,10 @@ class _Bench:
             if not fitting:
                 return
             check = self._check(number, next(changes) if fitting[0] else {})
-            if check is not None:
-                took_s[fitting[0]] = check.duration_s
-                yield check
+            if check is None:
+                return
+            took_s[fitting[0]] = check.duration_s
+            yield check
 
     def _check(self, number: int, more_units: Mapping[str, int]) -> SelftestCheck | None:
         """One check; None if the time was over before its end."""
@@ -167,7 +168,7 @@ class _Bench:
         trees = _write_trees(folder, more_units)
         comparisons = self._compare(folder, trees, seed, changed=bool(more_units))
         shutil.rmtree(folder, ignore_errors=True)
-        if self.clock() >= self.deadline_s:
+        if not _is_whole(comparisons, self.request.rule):
             return None
         exchange = None
         if not more_units:
@@ -273,6 +274,13 @@ def _launcher(folder: Path, trees: Mapping[Side, Path], cpus: CpuPlan, seed: int
         folder=folder / "pairs",
         chance=random.Random(seed),  # noqa: S311 - hash seeds and padding, no secret
         trees=tuple(trees.values()),
+    )
+
+
+def _is_whole(comparisons: Iterable[Comparison], rule: GateRule) -> bool:
+    """Whether every row was decided or had its last look, so that no lack of time left it open."""
+    return all(
+        c.outcome is not Outcome.UNDECIDED or len(c.pairs) >= rule.pairs_max for c in comparisons
     )
 
 

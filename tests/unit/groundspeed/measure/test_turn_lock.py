@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from groundspeed.errors import BrokenError
-from groundspeed.measure import turn_lock
+from groundspeed.measure.scratch import FileLock
 from groundspeed.measure.turn_lock import take_turn
 
 Process = subprocess.Popen[str]
@@ -174,12 +174,11 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     """Of many that want their turn, never two have it, and all get it."""
     inside, most, served = 0, 0, []
     guard, start = threading.Lock(), threading.Barrier(6)
-    short = threading.Event()
 
     def measure(number: int) -> None:
         nonlocal inside, most
         start.wait()
-        with take_turn(tmp_path, say=lambda _: None, pause=lambda _: short.wait(0.001) and None):
+        with take_turn(tmp_path, say=lambda _: None, pause=lambda _: None):
             with guard:
                 inside += 1
                 most = max(most, inside)
@@ -211,7 +210,7 @@ def test_without_locks_it_says_so_once_and_goes_on(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(turn_lock.FileLock, "acquire", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
     said: list[str] = []
     with take_turn(tmp_path, say=said.append):
         assert not (tmp_path / "measuring.json").exists()
