@@ -44,11 +44,11 @@ def direction_of(name: str, stated: Mapping[str, Direction] | None = None) -> Di
     if stated is not None and name in stated:
         return stated[name]
     words = _words(name)
-    if "per" in words[1:]:
-        cut = words.index("per", 1)
+    if "per" in words and not _BAD & set(words):
+        cut = words.index("per")
         words, per = words[:cut], words[cut + 1 :]
         if per and per[0] in _PER_TIME:
-            return "lower" if _BAD & set(words) else "higher"
+            return "higher"
     return _by_words(words)
 
 
@@ -67,8 +67,8 @@ def _by_words(words: Sequence[str]) -> Direction | None:
 def unit_of(name: str) -> str:
     """The unit that the name of a recorded quantity holds: `s`, `bytes`, `per s`; else `unit`."""
     words = _words(name)
-    if "per" in words[1:-1]:
-        return f"per {words[words.index('per', 1) + 1]}"
+    if "per" in words[:-1]:
+        return f"per {words[words.index('per') + 1]}"
     named = [word for word in words if word in _TIME_UNITS or word in _SIZES]
     return _TIME_UNITS.get(named[-1], named[-1]) if named else "unit"
 

@@ -20,7 +20,7 @@ KEYWORDS = (
     "reason",
     "until",
 )
-METRICS = ("time", "cpu", "wall", "instructions", "allocations")
+METRICS = ("time", "clean", "wall", "cpu", "allocations")
 _DIRECTIONS = ("lower", "higher")
 _CHOICES: Mapping[str, Sequence[str]] = {"direction": _DIRECTIONS, "metric": METRICS}
 
