@@ -5,7 +5,6 @@ row's launch pairs end while the replay leaves it open, it keeps its shard's con
 drawn with thresholds at least as strict. Decision 10 says what that promises.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -284,12 +283,16 @@ def replay(
         min_effects={row: c.min_effect for row, c in judged.items() if c.min_effect is not None},
         excused=frozenset(excused),
     )
-    for number in itertools.count():
-        ledger.set_aside(row for row in ledger.open_rows if number == len(differences[row]))
-        if ledger.finished:
-            break
+    _set_aside_ended(ledger, differences)
+    while not ledger.finished:
+        number = ledger.pairs_done
         ledger.add_pair({row: differences[row][number] for row in ledger.open_rows})
+        _set_aside_ended(ledger, differences)
     return [_rejudged(c, ledger, rule) if c.row in judged else c for c in comparisons]
+
+
+def _set_aside_ended(ledger: Ledger, differences: Mapping[Row, Sequence[float]]) -> None:
+    ledger.set_aside(r for r in ledger.open_rows if len(differences[r]) == ledger.pairs_done)
 
 
 def _is_judged_by(rule: GateRule, comparison: Comparison) -> bool:
