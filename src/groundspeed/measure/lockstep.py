@@ -123,6 +123,7 @@ class Launcher:
         import_in_row: Import the benchmarks in each row's process instead of once per twin, for
             suites that start threads when imported.
         time_only: Spare launch pairs what only other kinds of benchmarks need.
+        wrapper: What the interpreter is run under: a program and its options; empty for nothing.
     """
 
     interpreter: Path
@@ -136,6 +137,7 @@ class Launcher:
     trees: Sequence[Path] = ()
     import_in_row: bool = False
     time_only: bool = False
+    wrapper: Sequence[str] = ()
     _count: int = field(default=0, init=False)
 
     def start(self, *, describe: bool = True) -> "LaunchPair":
@@ -187,8 +189,9 @@ class Launcher:
         script = os.fspath(launch.__file__)
         try:
             with (folder / "launch.log").open("wb") as log:
+                interpreter = [*self.wrapper, os.fspath(self.interpreter), *flags]
                 return subprocess.Popen(
-                    [os.fspath(self.interpreter), *flags, script, json.dumps(configuration)],
+                    [*interpreter, script, json.dumps(configuration)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=log,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .channel import Channel
 from .clocks import Clocks, Reading
+from .marks import Marks
 
 __all__ = ["NotAwaitedError", "TimedRow", "Work", "serve"]
 
@@ -170,6 +171,35 @@ class TimedRow:
         taken = self._takes(loops, count)
         return [(sample["wall_ns"], sample["cpu_ns"], sample["delay_ns"]) for sample in taken]
 
+    def count(self, loops: int, warm_up: int) -> dict[str, int]:
+        """Have valgrind count one sample, and one without a call, which is what marking costs.
+
+        The collector is off meanwhile: when it runs depends on what was allocated before, and
+        whether a sample meets it would be chance.
+
+        Args:
+            loops: Calls of the sample.
+            warm_up: Samples before it, so that everything is built and specialised.
+
+        Returns:
+            The numbers of the two dumps, `sample` and `empty`.
+        """
+        clocks, collects = self._clocks, gc.isenabled()
+        self._takes(loops, warm_up)
+        gc.collect()
+        gc.disable()
+        self._clocks = marks = Marks()
+        try:
+            self._sample(0)  # marking is specialised, too
+            self._takes(loops, 1)
+            sample = marks.dumps
+            self._sample(0)
+        finally:
+            self._clocks = clocks
+            if collects:
+                gc.enable()
+        return {"sample": sample, "empty": marks.dumps}
+
     def close(self) -> None:
         """End the event loop, if there is one."""
         if self._runner is not None:
@@ -269,6 +299,8 @@ def serve(channel: Channel, row: TimedRow) -> None:
                 channel.send({})
             case "sample":
                 channel.send({"samples": row.samples(request["loops"], request["count"])})
+            case "count":
+                channel.send(row.count(request["loops"], request["warm_up"]))
             case "quit":
                 row.close()
                 return
