@@ -64,7 +64,7 @@ def find_config(start: Path, root: Path, arguments: Sequence[str]) -> PytestConf
     """
     named = [start / path for path in paths_of(arguments)]
     places = [_normal(path) for path in named if path.exists()]
-    rootdir, file = _stated(start, arguments) or _located(start, root, places)
+    rootdir, file = _stated(start, arguments, _located(start, root, places))
     settings = (_settings(file) if file is not None else None) or {}
     if not named:
         # As pytest does: testpaths count only where it is run in its root.
@@ -94,15 +94,16 @@ def paths_of(arguments: Sequence[str]) -> list[str]:
     return [path for path in found if path]
 
 
-def _stated(start: Path, arguments: Sequence[str]) -> tuple[Path, Path | None] | None:
-    """What `-c` and `--rootdir` say."""
+def _stated(
+    start: Path, arguments: Sequence[str], located: tuple[Path, Path | None]
+) -> tuple[Path, Path | None]:
+    """What `-c` and `--rootdir` say, and where they say nothing what was located."""
     file = _value(arguments, "-c", "--config-file")
     rootdir = _value(arguments, "--rootdir")
-    path = _normal(start / file) if file else None
+    path = _normal(start / file) if file else located[1]
     if rootdir:
-        folder = _normal(start / rootdir)
-        return folder, path or _config_in(folder)
-    return (path.parent, path) if path else None
+        return _normal(start / rootdir), path
+    return (path.parent, path) if file and path is not None and path.is_file() else located
 
 
 def _value(arguments: Sequence[str], *names: str) -> str | None:
@@ -118,27 +119,21 @@ def _value(arguments: Sequence[str], *names: str) -> str | None:
 def _located(start: Path, root: Path, places: Sequence[Path]) -> tuple[Path, Path | None]:
     folders = [place if place.is_dir() else place.parent for place in places]
     ancestor = Path(os.path.commonpath(folders)) if folders else start
-    for tried in ([ancestor], folders):
-        for folder in tried:
-            found = _search(folder, root)
-            if found is not None:
-                return found
-        for folder in _upwards(ancestor, root):
-            if (folder / "setup.py").is_file():
-                return folder, None
-    return Path(os.path.commonpath([start, ancestor])), None
+    setup = next((f for f in _upwards(ancestor, root) if (f / "setup.py").is_file()), None)
+    found = _search([ancestor], root)
+    if found is None and setup is None:
+        found = _search(folders, root)
+    if found is not None:
+        return found.parent, found
+    return setup or Path(os.path.commonpath([start, ancestor])), None
 
 
-def _search(folder: Path, root: Path) -> tuple[Path, Path] | None:
-    for above in _upwards(folder, root):
-        file = _config_in(above)
-        if file is not None:
-            return above, file
-    # A pyproject.toml that says nothing of pytest marks the root all the same.
-    for above in _upwards(folder, root):
-        if (above / "pyproject.toml").is_file():
-            return above, above / "pyproject.toml"
-    return None
+def _search(folders: Sequence[Path], root: Path) -> Path | None:
+    """The nearest file that configures pytest; without one, the nearest pyproject.toml."""
+    above = [upper for folder in folders for upper in _upwards(folder, root)]
+    configured = (file for folder in above if (file := _config_in(folder)) is not None)
+    bare = (folder / "pyproject.toml" for folder in above)
+    return next(configured, None) or next((file for file in bare if file.is_file()), None)
 
 
 def _config_in(folder: Path) -> Path | None:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from groundspeed.measure.pytest_config import DEDICATED_FILES
 
-__all__ = ["Code", "Tests", "copy_over", "ruler_of"]
+__all__ = ["Code", "SelectedTests", "copy_over", "ruler_of"]
 
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _OUTSIDE_CODE = frozenset({"testing", "benchmark", "benchmarks", "bench", "perf", "performance"})
@@ -21,7 +21,7 @@ _NOT_COLLECTED = frozenset({"node_modules", "build", "dist", "venv"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tests:
+class SelectedTests:
     """Which tests a check runs; paths are seen from the repository's root.
 
     Attributes:
@@ -93,7 +93,7 @@ class Code:
         return False
 
 
-def ruler_of(tests: Tests, code: Code) -> list[PurePosixPath]:
+def ruler_of(tests: SelectedTests, code: Code) -> list[PurePosixPath]:
     """What belongs to the tests and not to what they measure.
 
     Returns:
@@ -114,7 +114,7 @@ def ruler_of(tests: Tests, code: Code) -> list[PurePosixPath]:
     return [path for path in found if not any(above in found for above in path.parents)]
 
 
-def _conftests(place: PurePosixPath, tests: Tests, code: Code) -> Iterator[PurePosixPath]:
+def _conftests(place: PurePosixPath, tests: SelectedTests, code: Code) -> Iterator[PurePosixPath]:
     folders = [*([place] if (code.tree / place).is_dir() else []), *place.parents]
     return (f / "conftest.py" for f in folders if f.is_relative_to(tests.rootdir))
 
@@ -123,7 +123,7 @@ def _module_name(project: str) -> str:
     return project.lower().replace("-", "_").replace(".", "_")
 
 
-def _test_files(tests: Tests, code: Code) -> Iterator[PurePosixPath]:
+def _test_files(tests: SelectedTests, code: Code) -> Iterator[PurePosixPath]:
     for place in tests.places:
         path = code.tree / place
         if path.is_file():

@@ -18,7 +18,7 @@ from groundspeed.measure.environments.model import Environments
 from groundspeed.measure.environments.model import Side as SideEnvironment
 from groundspeed.measure.environments.project import Project, read_project
 from groundspeed.measure.pytest_config import find_config
-from groundspeed.measure.pytest_ruler import Code, Tests, copy_over, ruler_of
+from groundspeed.measure.pytest_ruler import Code, SelectedTests, copy_over, ruler_of
 from groundspeed.measure.repository import Repository
 from groundspeed.measure.scratch import explained
 from groundspeed.measure.suite import SuiteConfig
@@ -45,7 +45,7 @@ class SharedTests:
     packages: Mapping[Side, tuple[str, ...]]
 
 
-def find_tests(start: Path, repository: Repository, arguments: Sequence[str]) -> Tests:
+def find_tests(start: Path, repository: Repository, arguments: Sequence[str]) -> SelectedTests:
     """The tests that `pytest ARGUMENTS` would collect in the folder `start`.
 
     Raises:
@@ -53,7 +53,7 @@ def find_tests(start: Path, repository: Repository, arguments: Sequence[str]) ->
     """
     here = Path(os.path.normpath(start.absolute()))
     config = find_config(here, repository.root, arguments)
-    return Tests(
+    return SelectedTests(
         folder=_inside(repository, here, "the current folder"),
         rootdir=_inside(repository, config.rootdir, "pytest's rootdir"),
         config=_inside(repository, config.file, "pytest's configuration") if config.file else None,
@@ -95,7 +95,9 @@ def _without_root(argument: str, root: Path, start: Path) -> str:
     return argument
 
 
-def suite_of(tests: Tests, repository: Repository, *, groups: Sequence[str] = ()) -> SuiteConfig:
+def suite_of(
+    tests: SelectedTests, repository: Repository, *, groups: Sequence[str] = ()
+) -> SuiteConfig:
     """The tests as a suite that `environments.prepare` understands.
 
     Args:
@@ -163,7 +165,7 @@ def _canonical(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-def share_tests(tests: Tests, environments: Environments) -> SharedTests:
+def share_tests(tests: SelectedTests, environments: Environments) -> SharedTests:
     """Copy the working tree's tests over both sides' trees.
 
     Args:
@@ -200,7 +202,7 @@ def share_tests(tests: Tests, environments: Environments) -> SharedTests:
     )
 
 
-def _config_argument(tests: Tests) -> str:
+def _config_argument(tests: SelectedTests) -> str:
     # Without one a side's own, older configuration must not be found either.
     if tests.config is None:
         return os.devnull
