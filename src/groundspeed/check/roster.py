@@ -139,7 +139,7 @@ def _compared_by_time(rows: Sequence[Row], selection: Selection) -> Iterator[str
     """A sentence for each metric that some rows ask for and this version cannot compare."""
     asking: dict[str, list[str]] = {}
     for row in rows:
-        if (metric := selection.metric_of(row)) not in METRICS:
+        if (metric := selection.metric_of(row)) not in (*METRICS, selection.metric):
             asking.setdefault(metric, []).append(row.label)
     for metric, labels in asking.items():
         more = f" and {len(labels) - _NAMES_SHOWN} more" if len(labels) > _NAMES_SHOWN else ""
