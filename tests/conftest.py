@@ -1,4 +1,4 @@
-"""What every test shares: any order, no network, no colour, a cache folder of its own."""
+"""What every test shares: any order, no network, no colour, folders of its own."""
 
 import os
 import signal
@@ -22,7 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def own_cache_folder(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Point the user cache somewhere private, so that no test reads or fills the real one."""
+    """Point the user's cache and state somewhere private: no test reads or fills the real ones."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(folder))
+    monkeypatch.setenv("XDG_STATE_HOME", os.fspath(folder / "state"))
     return folder

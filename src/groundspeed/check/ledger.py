@@ -12,7 +12,7 @@ from typing import get_args
 from groundspeed.model import Metric, Row
 from groundspeed.stats import Conclusion, Estimates, GateRule, look, minimum_detectable_effect
 
-__all__ = ["Estimate", "Ledger", "family_of"]
+__all__ = ["Estimate", "Ledger", "bounded", "family_of"]
 
 # Ways to take the same time, noisy for the same reasons.
 _TIMES: tuple[Metric, ...] = ("clean", "cpu", "wall", "timer")
@@ -22,6 +22,15 @@ _OTHERS: tuple[Metric, ...] = tuple(m for m in get_args(Metric) if m not in _TIM
 def family_of(metric: Metric | None) -> int:
     """Which rows have noise of one kind: 0 for times, any other metric has a number of its own."""
     return 0 if metric is None or metric in _TIMES else 1 + _OTHERS.index(metric)
+
+
+# A value against none has no finite ratio; it counts as this, a hundredfold.
+_FROM_NOTHING = math.log(100.0)
+
+
+def bounded(log_ratio: float) -> float:
+    """The log ratio as a ledger takes it: finite, also where one side is zero."""
+    return max(-_FROM_NOTHING, min(_FROM_NOTHING, log_ratio))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 from groundspeed import __version__
 from groundspeed.check.exchange import exchange_labels
 from groundspeed.check.excuses import Excuses
-from groundspeed.check.ledger import Ledger, family_of
+from groundspeed.check.ledger import Ledger, bounded, family_of
 from groundspeed.check.shards import ShardRequest, shard_notice
 from groundspeed.check.verdict import decide
 from groundspeed.errors import UsageError
@@ -30,8 +30,6 @@ _OUTCOMES = {
     Conclusion.SAME: Outcome.SAME,
     Conclusion.OPEN: Outcome.UNDECIDED,
 }
-# A value against none has no finite ratio; it counts as this, a hundredfold, as in a check.
-_FROM_NOTHING = math.log(100.0)
 _NAMES_SHOWN = 3
 
 
@@ -307,7 +305,7 @@ def _differences(comparison: Comparison) -> tuple[float, ...]:
     ratios = comparison.log_ratios
     if any(map(math.isnan, ratios)):
         return ()
-    return tuple(max(-_FROM_NOTHING, min(_FROM_NOTHING, ratio)) for ratio in ratios)
+    return tuple(map(bounded, ratios))
 
 
 def _rejudged(comparison: Comparison, ledger: Ledger, rule: GateRule) -> Comparison:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from groundspeed.check.shards import ShardRequest
 from groundspeed.stats import GateRule
 from groundspeed.store.rules import Rules
 
@@ -28,6 +29,10 @@ class CheckRequest:
         lanes: Rows to measure at once; None for what the machine has.
         metric: What to compare of timed rows: `time`, or `wall`, `cpu`, `allocations`.
         seed: Of every random choice; None draws one.
+        suite: Whose benchmarks: `asv` or `pytest`.
+        pytest_arguments: What pytest is given, where it is its suite.
+        shard: Which part of the rows; None for all.
+        typed_min_effect: The rule's least effect, if the user typed it.
     """
 
     start: Path
@@ -42,6 +47,10 @@ class CheckRequest:
     lanes: int | None = None
     metric: str = "time"
     seed: int | None = None
+    suite: Literal["asv", "pytest"] = "asv"
+    pytest_arguments: tuple[str, ...] = ()
+    shard: ShardRequest | None = None
+    typed_min_effect: float | None = None
 
     def with_defaults(self, rules: Rules, *, typed: Collection[str]) -> "CheckRequest":
         """The request with the project's defaults for what the user did not type.
@@ -57,7 +66,12 @@ class CheckRequest:
         }
         stated = "budget_s" in typed or rules.budget_s is None
         budget_s = self.budget_s if stated else rules.budget_s
-        return replace(self, rule=replace(self.rule, **changes), budget_s=budget_s)
+        return replace(
+            self,
+            rule=replace(self.rule, **changes),
+            budget_s=budget_s,
+            typed_min_effect=self.rule.min_effect if "min_effect" in typed else None,
+        )
 
 
 class Progress(Protocol):

@@ -18,6 +18,8 @@ BELIEVED_FOR = timedelta(days=30)
 """How long a self-test speaks for a machine."""
 
 _NAMED = 3
+# What is asked for is rounded to two digits, and so may miss the best by this.
+_ROUNDING = 1.0 + 1e-9
 
 
 def stated_effects(typed: float | None, rules: Rules) -> dict[str, float]:
@@ -54,7 +56,7 @@ def refuse_unseeable(
     if calibration is None or today - calibration.day > BELIEVED_FOR:
         return
     for place, effect in min_effects.items():
-        if effect < calibration.last.best:
+        if effect * _ROUNDING < calibration.last.best:
             best = format_percent(_rounded_up(calibration.last.best))
             raise UsageError(
                 f"{place} {format_percent(effect)}: on this machine a check sees "

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundspeed.check.excuses import Excuses
+from groundspeed.check.kept import Kept
 from groundspeed.check.lanes import Done, Round, Task, side_by_side
-from groundspeed.check.ledger import Ledger, family_of
+from groundspeed.check.ledger import Ledger, bounded, family_of
 from groundspeed.check.request import Progress
 from groundspeed.check.roster import (
     Caches,
@@ -25,6 +26,7 @@ from groundspeed.check.roster import (
     select_rows,
     without_direction,
 )
+from groundspeed.check.shards import rows_elsewhere
 from groundspeed.measure.lockstep import SIDES, Launcher, LaunchPair
 from groundspeed.measure.rows import (
     Calibration,
@@ -35,6 +37,7 @@ from groundspeed.measure.rows import (
     calibrate,
     measure,
 )
+from groundspeed.measure.wakefulness import read_clocks, slept_s
 from groundspeed.model import (
     Comparison,
     Failure,
@@ -55,8 +58,7 @@ _OUTCOMES = {
     Conclusion.SAME: Outcome.SAME,
     Conclusion.OPEN: Outcome.UNDECIDED,
 }
-# A value against none has no finite ratio; it counts as this, a hundredfold.
-_FROM_NOTHING = math.log(100.0)
+_SLEPT = "the machine slept in the middle: what was being measured then was measured again"
 # What a row takes beside its samples: two forks, two setups, two ends.
 _OVERHEAD_S = 0.02
 
@@ -115,6 +117,7 @@ class Session:
         clock: Monotonic seconds.
         deadline_s: On that clock; None without limit.
         progress: Whom to tell.
+        kept: What is kept for a check that goes on after this one, and what this one takes over.
     """
 
     launcher: Launcher
@@ -126,6 +129,7 @@ class Session:
     clock: Callable[[], float]
     deadline_s: float | None
     progress: Progress
+    kept: Kept = field(default_factory=Kept)
     _units: dict[Row, _Unit] = field(default_factory=dict, init=False)
     _ended: dict[Row, Comparison] = field(default_factory=dict, init=False)
     _warnings: list[str] = field(default_factory=list, init=False)
@@ -148,7 +152,7 @@ class Session:
             selected = self._select(descriptions)
             self._prepare(pair, selected.rows, descriptions)
             self._warnings += self._unused_rules(selected, descriptions)
-            ledger = self._ledger()
+            ledger = self._ledger(selected.others)
             self._take_pairs(pair, ledger)
         finally:
             self._close_all()
@@ -157,7 +161,7 @@ class Session:
         return SessionResult(
             comparisons=tuple(c for row in selected.rows for c in self._comparisons(row, ledger)),
             file_failures=failures,
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self.kept.told),
             measuring_s=self.clock() - start_s,
             excuses=self.excuses,
             other_rows=selected.others,
@@ -226,7 +230,9 @@ class Session:
                     calibration=self._directed(row, trial.calibration),
                     phase=self.chance.randrange(2),
                     cost_s=_expected_s(trial.calibration, took_s),
+                    measured=self.kept.measured(row, trial.calibration),
                 )
+                self._end_if_broken_before(row)
 
     def _directed(self, row: Row, found: Calibration) -> Calibration:
         """With which way is better as the project says; what nobody says is told."""
@@ -244,6 +250,12 @@ class Session:
         recorded = [x for row, u in self._units.items() for x in labels_of(row, u.calibration)]
         return self.excuses.rules.unused([*selected.labels, *recorded])
 
+    def _end_if_broken_before(self, row: Row) -> None:
+        failures = self.kept.broken(row)
+        if failures:
+            self._ended[row] = ended_by(row, failures, broken=True)
+            del self._units[row]
+
     def _trials(
         self, pair: LaunchPair, ready: Sequence[tuple[Row, RowContext]]
     ) -> list[tuple[Row, RowContext, Trial, float]]:
@@ -252,31 +264,45 @@ class Session:
         def attempt(
             item: tuple[Row, RowContext], cpus: Sequence[int]
         ) -> tuple[Trial, float] | None:
+            row, context = item
+            known = self.kept.calibration(row)
+            if known is not None:
+                return Trial(calibration=known, skipped=frozenset(), failures=()), 0.0
             if not self._has_time():
                 return None
             start_s = self.clock()
-            return calibrate(pair, item[1], cpus=cpus), self.clock() - start_s
+            trial = calibrate(pair, context, cpus=cpus)
+            return trial, self.clock() - start_s
 
         done: dict[Row, tuple[Trial, float]] = {}
         for (row, _), tried in side_by_side(ready, self.launcher.cpus.lanes, self._pool, attempt):
             if tried is not None:
                 done[row] = tried
+                self._keep_calibration(row, tried[0])
                 self.progress.say(f"calibrated {len(done)} of {len(ready)}: {row.label}")
         return [(row, context, *done[row]) for row, context in ready if row in done]
 
-    def _ledger(self) -> Ledger:
+    def _keep_calibration(self, row: Row, trial: Trial) -> None:
+        calibrated = trial.calibration is not None and not trial.failures and not trial.skipped
+        if calibrated and trial.calibration is not None and self.kept.calibration(row) is None:
+            self.kept.keep_calibration(row, trial.calibration)
+
+    def _ledger(self, others: int) -> Ledger:
         quantities: dict[Row, Quantity] = {}
         for name, unit in self._units.items():
             quantities |= unit.rows(name)
         own = self.excuses.rules.min_effects([row.label for row in quantities])
         families = {row: family_of(quantity.metric) for row, quantity in quantities.items()}
-        return Ledger(
-            quantities,
+        elsewhere = rows_elsewhere(quantities, others)
+        ledger = Ledger(
+            [*quantities, *elsewhere],
             self.rule,
             families=families,
             min_effects={row: own[row.label] for row in quantities if row.label in own},
             excused=[row for row in quantities if self.excuses.possible(row.label)],
         )
+        ledger.set_aside(elsewhere)
+        return ledger
 
     # Launch pairs until decided
 
@@ -288,23 +314,24 @@ class Session:
             if ledger.finished:
                 break
             numbers = range(ledger.pairs_done, ledger.pairs_done + ledger.pairs_to_next_look)
-            round_ = self._round(ledger, numbers)
-            if ahead is not None:
-                round_.hold(numbers[0], ahead)
-            for done in round_.run():
-                self._take(done, ledger)
-                self._tell(ledger, done.task.number, rows, start_s)
-            ahead = round_.take_following()
+            tasks = [task for number in numbers for task in self._tasks(ledger, number)]
+            cut_short = False
+            if tasks:
+                round_ = self._round(tasks, following=numbers[-1] + 1)
+                if ahead is not None:
+                    round_.hold(tasks[0].number, ahead)
+                for done in round_.run():
+                    self._take(done, ledger)
+                    self._tell(ledger, done.task.number, rows, start_s)
+                ahead, cut_short = round_.take_following(), round_.cut_short
             self._add_pairs(ledger, numbers)
-            if round_.cut_short:
+            if cut_short:
                 break
         ledger.close()
 
-    def _round(self, ledger: Ledger, numbers: range) -> Round:
-        units = self._open_units(ledger)
-        following = numbers[-1] + 1
+    def _round(self, tasks: Sequence[Task], *, following: int) -> Round:
         return Round(
-            [task for number in numbers for task in self._tasks(units, number)],
+            tasks,
             lanes=self.launcher.cpus.lanes,
             pool=self._pool,
             start=self._start,
@@ -315,37 +342,51 @@ class Session:
             eager=bool(self.launcher.cpus.starting),
         )
 
-    def _open_units(self, ledger: Ledger) -> list[Row]:
-        return list(dict.fromkeys(_unit(row) for row in ledger.open_rows))
+    def _tasks(self, ledger: Ledger, number: int) -> Iterable[Task]:
+        """The rows of one launch pair in an order of its own; their first sides alternate.
 
-    def _tasks(self, units: Sequence[Row], number: int) -> Iterable[Task]:
-        """The rows of one launch pair in an order of its own; their first sides alternate."""
+        What an interrupted check has measured already is not measured again.
+        """
+        units = list(dict.fromkeys(_unit(row) for row in ledger.open_rows))
         for row in self.chance.sample(units, len(units)):
             first = SIDES[(self._units[row].phase + number) % 2]
-            yield Task(number=number, row=row, first=first, seed=self.chance.randrange(2**32))
+            task = Task(number=number, row=row, first=first, seed=self.chance.randrange(2**32))
+            if number not in self._units[row].measured:
+                yield task
 
     def _measure(self, pair: LaunchPair, task: Task, cpus: Sequence[int]) -> Measured:
         unit, start_s = self._units[task.row], self.clock()
-        measured = measure(
-            pair,
-            unit.context,
-            unit.calibration,
-            number=task.number,
-            first=task.first,
-            cpus=cpus,
-            chance=random.Random(task.seed),  # noqa: S311 - the order of turns, no secret
-        )
+        while True:
+            before = read_clocks()
+            measured = measure(
+                pair,
+                unit.context,
+                unit.calibration,
+                number=task.number,
+                first=task.first,
+                cpus=cpus,
+                chance=random.Random(task.seed),  # noqa: S311 - the order of turns, no secret
+            )
+            if not slept_s(before, read_clocks()):
+                break
+            self._note(_SLEPT)  # what was measured around it says nothing: once more
         unit.cost_s = self.clock() - start_s
         return measured
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self._warnings:
+            self._warnings.append(sentence)
 
     def _take(self, done: Done, ledger: Ledger) -> None:
         unit = self._units[done.task.row]
         if done.measured is not None:
             unit.measured[done.task.number] = done.measured
+            self.kept.keep(done.task.row, done.task.number, done.measured)
         elif done.failure is not None:
             for row in unit.rows(done.task.row):
                 ledger.drop(row)
             self._ended[done.task.row] = ended_by(done.task.row, [done.failure], broken=True)
+            self.kept.keep_broken(done.task.row, [done.failure])
 
     def _add_pairs(self, ledger: Ledger, numbers: Iterable[int]) -> None:
         """Give the ledger every launch pair that has all open rows."""
@@ -374,7 +415,7 @@ class Session:
             ledger.drop(row)
             self._ended[row] = _without_ratio(row, *values)
         else:
-            differences[row] = max(-_FROM_NOTHING, min(_FROM_NOTHING, ratio))
+            differences[row] = bounded(ratio)
 
     # Time
 

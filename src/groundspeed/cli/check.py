@@ -1,22 +1,20 @@
 """`groundspeed check`: options in, verdict out."""
 
-import contextlib
 import math
 import re
-import signal
-import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from groundspeed.cli.interrupts import terminated_is_interrupted
 from groundspeed.cli.progress import TerminalProgress
 from groundspeed.cli.telling import RECORDS, tell, telling_options, telling_taken_from
 from groundspeed.units import parse_share
 
 if TYPE_CHECKING:
     from groundspeed.check import CheckRequest
+    from groundspeed.check.shards import ShardRequest
 
 __all__ = ["check_command"]
 
@@ -32,6 +30,17 @@ def _finite(
 def _share(_context: click.Context, _option: click.Parameter, text: str) -> float:
     try:
         return parse_share(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _shard(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> "ShardRequest | None":
+    from groundspeed.check.shards import ShardRequest
+
+    try:
+        return None if text is None else ShardRequest.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -110,6 +119,12 @@ def _expressions(
     metavar="N",
     help="Rows to measure at once, each on a CPU of its own (default: what the machine has).",
 )
+@click.option(
+    "--shard",
+    callback=_shard,
+    metavar="I/N",
+    help="Measure part I of N of the rows; `groundspeed merge` makes one verdict of all parts.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of every random choice.")
 @telling_options
 @click.pass_context
@@ -129,7 +144,7 @@ def check_command(context: click.Context, /, **options: Any) -> int:
     request = request.with_defaults(plan.rules, typed=_typed(context))
     progress = TerminalProgress()
     try:
-        with _terminated_is_interrupted():
+        with terminated_is_interrupted():
             record = run_check(request, plan, progress=progress)
     finally:
         progress.clear()
@@ -151,17 +166,3 @@ def _request(*, min_effect: float, false_alarms: float, **options: Any) -> "Chec
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return CheckRequest(start=Path.cwd(), rule=rule, **options)
-
-
-@contextlib.contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """End a check that is terminated as tidily as one that is interrupted."""
-
-    def interrupt(_number: int, _frame: types.FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

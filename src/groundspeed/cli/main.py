@@ -61,7 +61,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         _complain(str(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; nothing was kept, and every process it started is ended")
+        _complain("interrupted; every process it started is ended, a check goes on if typed again")
         return INTERRUPTED
     except Exception:  # noqa: BLE001 - Python itself would exit 1, which here means slower
         traceback.print_exc()

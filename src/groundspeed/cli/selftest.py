@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from groundspeed.cli.interrupts import terminated_is_interrupted
 from groundspeed.cli.output import (
     Output,
     output_option,
@@ -56,7 +57,8 @@ def selftest_command(
 
     progress = TerminalProgress()
     try:
-        record = run_selftest(SelftestRequest(seconds=seconds, seed=seed), progress=progress)
+        with terminated_is_interrupted():
+            record = run_selftest(SelftestRequest(seconds=seconds, seed=seed), progress=progress)
     finally:
         progress.clear()
     print_report(selftest_report(record, style=output_style(), verbose=verbose))
