@@ -12,6 +12,7 @@ from typing import Literal
 
 __all__ = [
     "CHECK_SCHEMA",
+    "TIMES",
     "Acceptance",
     "AcceptanceState",
     "AcceptedEntry",
@@ -58,6 +59,10 @@ Metric = Literal[
 benchmark's own timer. Others: instructions a call executes, bytes it has allocated at its peak, the
 peak memory of its process, the size of what it returns, what it returns, and what a test recorded.
 """
+
+
+TIMES: frozenset[Metric] = frozenset({"clean", "cpu", "wall", "timer"})
+"""The metrics that are times."""
 
 
 class Outcome(StrEnum):
@@ -279,6 +284,11 @@ class Comparison:
     min_effect: float | None = None
     ignored: Ignored | None = None
     accepted: Acceptance | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it compares a time, as it would a row of which nothing was measured."""
+        return self.metric is None or self.metric in TIMES
 
     @property
     def log_ratios(self) -> tuple[float, ...]:

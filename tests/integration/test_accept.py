@@ -144,6 +144,31 @@ def test_an_ignored_row_is_shown_and_does_not_block(project: Project) -> None:
     assert "the rule for 'time_gone' matches no row of the suite" in report
 
 
+def test_a_value_of_which_more_is_better_is_worse_when_it_falls(project: Project) -> None:
+    """By a rule; the ratio is above 1 for the worse, and that can be accepted like a slowdown."""
+    label, rules = "values.track_rate", project.root / "pyproject.toml"
+    with rules.open("a") as file:
+        file.write('[[tool.groundspeed.rules]]\nmatch = "track_rate"\ndirection = "higher"\n')
+        file.write('[[tool.groundspeed.rules]]\nmatch = "time_work"\nmetric = "cpu"\n')
+    (project.root / "benchmarks" / "values.py").write_text(
+        "import toy\n\ndef track_rate():\n    return toy.RATE\n\ntrack_rate.unit = 'per s'\n"
+    )
+    core = project.root / "src" / "toy" / "__init__.py"
+    for rate in (900, 400):
+        project.work(1000)
+        core.write_text(f"{core.read_text()}RATE = {rate}\n")
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", f"{rate} per s")
+    code, report, record = project.judged("HEAD~1")
+    by_label = {c["row"]["name"]: c for c in record["comparisons"]}
+    assert (code, record["slower"]) == (1, [label]), report
+    assert (by_label[label]["direction"], by_label[label]["unit"]) == ("higher", "per s")
+    assert by_label[label]["ratio"] == pytest.approx(900 / 400)
+    assert by_label[LABEL]["metric"] == "cpu"
+    assert project.run("accept", label, "--reason", "fewer and better").returncode == 0
+    assert project.judged("HEAD~1")[0] == 0
+
+
 def test_a_rule_and_an_option_give_the_minimum_effect(project: Project) -> None:
     """What is typed wins over the default and not over the rule of a row."""
     with (project.root / "pyproject.toml").open("a") as file:

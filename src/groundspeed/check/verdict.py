@@ -6,7 +6,7 @@ rule ignores takes no part, however it ended; a slowdown that was accepted warns
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from groundspeed.model import Comparison, Failure, Outcome, Verdict
@@ -57,37 +57,48 @@ def decide(comparisons: Sequence[Comparison], file_failures: Sequence[Failure]) 
     return Decision(verdict=verdict, exit_code=exit_code, reasons=_reasons(comparisons, files))
 
 
-_WORDS = {
-    Outcome.SLOWER: ("is slower", "are slower"),
-    Outcome.BROKEN: ("is broken", "are broken"),
-    Outcome.UNDECIDED: ("is undecided", "are undecided"),
-    Outcome.NO_BASELINE: ("has no baseline", "have no baseline"),
-    Outcome.SKIPPED: ("is skipped", "are skipped"),
-}
+_TOLD = (
+    Outcome.SLOWER,
+    Outcome.BROKEN,
+    Outcome.UNDECIDED,
+    Outcome.NO_BASELINE,
+    Outcome.SKIPPED,
+)
+
+
+def _change(rows: Iterable[Comparison], of_time: str, of_value: str) -> str:
+    """The word for a change of these rows: of times, of values, or of both."""
+    kinds = {row.timed for row in rows}
+    if kinds == {False}:
+        return of_value
+    return f"{of_time} or {of_value}" if len(kinds) > 1 else of_time
 
 
 def _reasons(comparisons: Sequence[Comparison], files: int) -> tuple[str, ...]:
     """What counts first, then what is excused, then how many rows are well."""
     total = len(comparisons)
-    counted = Counter((c.outcome, _excuse(c)) for c in comparisons)
-    reasons = [
-        _counted(counted[outcome, ""], total, outcome) for outcome in _WORDS if counted[outcome, ""]
-    ]
+    sorted_out: dict[tuple[Outcome, str], list[Comparison]] = {}
+    for comparison in comparisons:
+        sorted_out.setdefault((comparison.outcome, _excuse(comparison)), []).append(comparison)
+
+    def told(excuse: str) -> list[str]:
+        return [
+            _counted(sorted_out[outcome, excuse], total, outcome)
+            for outcome in _TOLD
+            if (outcome, excuse) in sorted_out
+        ]
+
+    reasons = told("")
     if files:
         reasons.append(
             f"{files} benchmark {'files' if files > 1 else 'file'} could not be imported"
         )
     reasons += [
-        f"{_counted(counted[outcome, excuse], total, outcome)} but {excuse}"
-        for excuse in ("accepted", "ignored")
-        for outcome in _WORDS
-        if counted[outcome, excuse]
+        f"{said} but {excuse}" for excuse in ("accepted", "ignored") for said in told(excuse)
     ]
-    same, faster = (
-        sum(c.outcome is outcome for c in comparisons) for outcome in (Outcome.SAME, Outcome.FASTER)
-    )
-    if not counted[Outcome.SLOWER, ""] and same + faster:
-        reasons.append(_steady(same, faster, total))
+    steady = [c for c in comparisons if c.outcome in (Outcome.SAME, Outcome.FASTER)]
+    if (Outcome.SLOWER, "") not in sorted_out and steady:
+        reasons.append(_steady(steady, total))
     return tuple(reasons)
 
 
@@ -97,18 +108,26 @@ def _excuse(comparison: Comparison) -> str:
     return "" if comparison.accepted is None else "accepted"
 
 
-def _counted(count: int, total: int, outcome: Outcome) -> str:
-    singular, plural = _WORDS[outcome]
-    return f"{count} of {total} {singular if count == 1 else plural}"
+def _counted(rows: Sequence[Comparison], total: int, outcome: Outcome) -> str:
+    if outcome is Outcome.NO_BASELINE:
+        return f"{len(rows)} of {total} {'has' if len(rows) == 1 else 'have'} no baseline"
+    slower = outcome is Outcome.SLOWER
+    word = _change(rows, "slower", "worse") if slower else str(outcome)
+    return f"{len(rows)} of {total} {_are(len(rows))} {word}"
 
 
-def _steady(same: int, faster: int, total: int) -> str:
-    steady = same + faster
+def _steady(steady: Sequence[Comparison], total: int) -> str:
+    worse = _change(steady, "slower", "worse")
     said = (
-        f"none of {total} is slower"
-        if steady == total
-        else f"{steady} of {total} {'is' if steady == 1 else 'are'} not slower"
+        f"none of {total} is {worse}"
+        if len(steady) == total
+        else f"{len(steady)} of {total} {_are(len(steady))} not {worse}"
     )
+    faster = [c for c in steady if c.outcome is Outcome.FASTER]
     if not faster:
         return said
-    return f"{said}, {faster} {'is' if faster == 1 else 'are'} faster"
+    return f"{said}, {len(faster)} {_are(len(faster))} {_change(faster, 'faster', 'better')}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -3,6 +3,7 @@
 Returns text; what is coloured is said by kind to the caller's `Style`, so that a pipe gets none.
 """
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,8 @@ from groundspeed.model import (
     Outcome,
     Verdict,
 )
-from groundspeed.units import format_duration, format_percent, format_ratio, format_seconds
+from groundspeed.report.rows import excuse, measured, outcome_word, typical
+from groundspeed.units import format_duration, format_percent, format_ratio
 
 __all__ = ["Style", "plain", "text_report"]
 
@@ -44,6 +46,8 @@ _MAX_LISTED = 40
 _MAX_NAMED = 8
 _WIDEST = 0.5
 _SHA_SHOWN = 8
+# In a regular expression they stand for something else than themselves.
+_SPECIAL = re.compile(r"[\\^$*+?()|{}\[\]]")
 
 
 def plain(text: str, kind: str) -> str:  # noqa: ARG001 - the signature of Style
@@ -95,49 +99,38 @@ def _commit(commit: Commit) -> str:
 
 def _changes(record: CheckRecord, style: Style, *, verbose: bool) -> str:
     listed = [*_LISTED, (Outcome.SAME, "quiet")] if verbose else _LISTED
-    kinds, cells, lines, unlisted = [], [], [], []
+    rows: list[tuple[Comparison, str]] = []
+    unlisted = []
     for outcome, kind in listed:
-        rows = sorted(record.with_outcome(outcome), key=_effect, reverse=True)
-        shown = rows if verbose else rows[:_MAX_LISTED]
-        cells += [(str(outcome), *_measured(row), _excuse(row)) for row in shown]
-        kinds += [kind if not _excuse(row) else "doubt" for row in shown]
-        if len(rows) > len(shown):
-            hidden = len(rows) - len(shown)
+        found = sorted(record.with_outcome(outcome), key=_effect, reverse=True)
+        shown = found if verbose else found[:_MAX_LISTED]
+        rows += [(row, "doubt" if excuse(row) else kind) for row in shown]
+        if len(found) > len(shown):
+            hidden = len(found) - len(shown)
             unlisted.append(f"  and {hidden} more {outcome}; --verbose lists all")
-    for kind, (outcome_cell, *rest) in zip(kinds, _aligned(cells), strict=True):
+    if not verbose:
+        unlisted += _notes_elsewhere(record)
+    cells = _aligned([(outcome_word(row), *measured(row), excuse(row)) for row, _ in rows])
+    lines = []
+    for (row, kind), (outcome_cell, *rest) in zip(rows, cells, strict=True):
         lines.append(f"  {style(outcome_cell, kind)}  {'  '.join(rest).rstrip()}")
+        lines += [f"      {note}" for note in row.notes]
     return "\n".join([*lines, *unlisted])
 
 
-def _excuse(comparison: Comparison) -> str:
-    """Why a row does not count as it would; empty where it counts."""
-    if comparison.ignored:
-        return f"ignored until {comparison.ignored.until}: {comparison.ignored.reason}"
-    if comparison.accepted:
-        return f"accepted on {comparison.accepted.date}: {comparison.accepted.reason}"
-    return ""
+def _notes_elsewhere(record: CheckRecord) -> list[str]:
+    """That there are notes on rows that are not listed."""
+    count = sum(bool(row.notes) for row in record.with_outcome(Outcome.SAME))
+    if not count:
+        return []
+    if count == 1:
+        return ["  a note on 1 row that is the same; --verbose shows it"]
+    return [f"  notes on {count} rows that are the same; --verbose shows them"]
 
 
 def _effect(comparison: Comparison) -> float:
     ratio = comparison.ratio or 1.0
     return max(ratio, 1 / ratio)
-
-
-def _measured(comparison: Comparison) -> tuple[str, ...]:
-    label, count = comparison.row.label, len(comparison.pairs)
-    if comparison.ratio is None or comparison.ratio_low is None or comparison.ratio_high is None:
-        pairs = "1 pair" if count == 1 else f"{count} pairs"
-        return label, "too few launch pairs to tell", "", pairs
-    base_s = _typical([pair.base_s for pair in comparison.pairs])
-    interval = f"[{comparison.ratio_low:.3f} .. {comparison.ratio_high:.3f}]"
-    times = f"{format_seconds(base_s)} -> {format_seconds(base_s * comparison.ratio)}"
-    note = "" if comparison.metric == "clean" else f", {comparison.metric} time"
-    return label, f"{format_ratio(comparison.ratio)} {interval}", times, f"{count} pairs{note}"
-
-
-def _typical(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -153,8 +146,8 @@ def _failures(record: CheckRecord, style: Style, *, verbose: bool) -> str:
     listed = [(Outcome.BROKEN, "bad"), (Outcome.NO_BASELINE, "doubt")]
     for outcome, kind in [*listed, (Outcome.SKIPPED, "quiet")] if verbose else listed:
         for row in record.with_outcome(outcome):
-            excuse = f"  {_excuse(row)}" if row.ignored else ""
-            lines.append(f"  {style(f'{outcome:<11}', kind)}  {row.row.label}{excuse}")
+            ignored = f"  {excuse(row)}" if row.ignored else ""
+            lines.append(f"  {style(f'{outcome:<11}', kind)}  {row.row.label}{ignored}")
             lines += _explained(row.failures, verbose=verbose)
     if record.file_failures:
         lines.append(f"  {style('not imported', 'bad')}")
@@ -213,7 +206,7 @@ def _certainty(record: CheckRecord) -> str:
         return ""
     return (
         f"How sure: with unchanged code at most {format_percent(settings.false_alarms)} of checks "
-        "call anything slower.\n"
+        f"call anything {'slower' if all(c.timed for c in judged) else 'slower or worse'}.\n"
         f"Changes below {format_percent(settings.min_effect)} are not reported; "
         f"`same` means surely within {format_percent(settings.margin)}.\n"
         f"{_own_effects(record)}"
@@ -248,8 +241,9 @@ def _own_effects(record: CheckRecord) -> str:
 def _power(judged: Sequence[Comparison]) -> str:
     """What slowdown these launch pairs would have shown."""
     known = [(c.detectable or 0.0, c.row.label) for c in judged]
-    typical = format_percent(_typical([detectable for detectable, _ in known]))
-    seen = f"A slowdown of {typical} would be seen 19 times in 20"
+    usual = format_percent(typical([detectable for detectable, _ in known]))
+    change = "slowdown" if all(c.timed for c in judged) else "change for the worse"
+    seen = f"A {change} of {usual} would be seen 19 times in 20"
     if len(known) == 1:
         return f"{seen}."
     worst, label = max(known)
@@ -292,15 +286,22 @@ def _wider(record: CheckRecord, undecided: Sequence[Comparison]) -> list[str]:
 
 def _out_of_looks(record: CheckRecord, undecided: Sequence[Comparison]) -> bool:
     """Whether the rows had every launch pair the rule allows, so that more time gives no more."""
-    return all(len(row.pairs) >= record.settings.looks[-1] for row in undecided)
+    return all(len(row.log_ratios) >= record.settings.looks[-1] for row in undecided)
 
 
 def _check_again(record: CheckRecord, rows: Sequence[Comparison]) -> str:
     """The command that measures these rows again; the whole suite if they are too many to name."""
-    names = dict.fromkeys(row.row.name for row in rows)
+    names = dict.fromkeys(_expression(row.row.name) for row in rows)
     named = names if len(names) <= _MAX_NAMED else record.settings.selection
-    selection = [f"-b {shlex.quote(name)}" for name in named]
-    return " ".join(["groundspeed check", *_sides(record), *selection])
+    options = [f"-b {shlex.quote(name)}" for name in named]
+    if record.settings.metric != "time":
+        options.append(f"--metric {record.settings.metric}")
+    return " ".join(["groundspeed check", *_sides(record), *options])
+
+
+def _expression(name: str) -> str:
+    """A regular expression that matches the name: itself where it does, as dotted names do."""
+    return re.escape(name) if _SPECIAL.search(name) else name
 
 
 def _sides(record: CheckRecord) -> list[str]:
@@ -312,20 +313,31 @@ def _sides(record: CheckRecord) -> list[str]:
 
 def _circumstances(record: CheckRecord, style: Style, kept_as: str | None) -> str:
     machine, settings = record.machine, record.settings
-    chosen = ", ".join(map(str, machine.measuring_cpus))
-    pinned = f"pinned to CPU {chosen}" if chosen else "not pinned"
     rows_word = "row" if len(record.comparisons) == 1 else "rows"
-    counts = {o: len(record.with_outcome(o)) for o in Outcome}
-    rows = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    counts = Counter(outcome_word(c) for outcome in Outcome for c in record.with_outcome(outcome))
+    rows = ", ".join(f"{count} {word}" for word, count in counts.items())
     total = f"{format_duration(record.duration_s)} in all"
     measuring = f"{format_duration(record.measuring_s)} of it in launch pairs"
     where = f"{settings.environment} ({settings.environment_reason}); {machine.python}"
     lines = [
         f"{len(record.comparisons)} {rows_word}: {rows or 'none'}. {total}, {measuring}.",
-        f"{where}; {pinned} ({machine.cpus} CPUs); seed {settings.seed}.",
+        f"{where}; {_places(record)} ({machine.cpus} CPUs); seed {settings.seed}.",
     ]
+    if record.shard:
+        part, whole = f"{record.shard.index} of {record.shard.count}", record.shard.rows
+        lines.append(f"Shard {part}: {len(record.comparisons)} of the suite's {whole} rows.")
     if not machine.schedstat:
         lines.append("No run-queue delay to be read here: CPU time was judged; waits do not show.")
     if kept_as:
         lines.append(f"Record: {kept_as}")
     return style("\n".join(lines), "quiet")
+
+
+def _places(record: CheckRecord) -> str:
+    """On which CPUs rows were measured, and how many at once."""
+    chosen, lanes = [str(cpu) for cpu in record.machine.measuring_cpus], record.settings.lanes
+    if lanes == 1:
+        return f"pinned to CPU {', '.join(chosen)}" if chosen else "not pinned"
+    if not chosen:
+        return f"{lanes} lanes, not pinned"
+    return f"{lanes} lanes on CPUs {' and '.join([', '.join(chosen[:-1]), chosen[-1]])}"

@@ -4,10 +4,12 @@ import re
 import pytest
 
 from groundspeed.units import (
+    format_bytes,
     format_duration,
     format_percent,
     format_ratio,
     format_seconds,
+    format_value,
     parse_share,
 )
 
@@ -91,3 +93,39 @@ def test_a_share_out_of_range_is_refused_with_an_example(text: str) -> None:
     """The message says what was got and what is needed."""
     with pytest.raises(ValueError, match=re.escape(f"got {text!r}, needed a share above 0")):
         parse_share(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0.0, "0 bytes"),
+        (1.0, "1 byte"),
+        (512.0, "512 bytes"),
+        (999.6, "1.00 kB"),
+        (48.12e6, "48.1 MB"),
+        (999.6e6, "1.00 GB"),
+        (3.2e15, "3200 TB"),
+        (-2048.0, "-2.05 kB"),
+    ],
+)
+def test_a_size_has_three_digits_and_the_unit_they_need(size: float, text: str) -> None:
+    """Decimal units, whole bytes; a size that rounds up takes the next unit."""
+    assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (12.8e-6, "s", "12.8 µs"),
+        (48.1e6, "bytes", "48.1 MB"),
+        (1_284_110.0, "instructions", "1,284,110 instructions"),
+        (900.0, "per s", "900 /s"),
+        (0.8754321, "unit", "0.8754"),
+        (3.0, "retries", "3 retries"),
+        (0.0, "unit", "0"),
+        (1e18, "unit", "1e+18"),
+    ],
+)
+def test_a_value_is_told_in_its_unit(value: float, unit: str, text: str) -> None:
+    """Large counts whole, for two of them may differ in their last digits only."""
+    assert format_value(value, unit) == text

@@ -182,3 +182,38 @@ def test_excused_rows_are_named_after_those_that_count(
 ) -> None:
     """A slower row is always told, and told apart."""
     assert decide(comparisons, []).reasons == reasons
+
+
+def of_values(*outcomes: Outcome) -> list[Comparison]:
+    """Rows that are no times."""
+    return [
+        Comparison(row=Row(name=f"v{i}"), outcome=o, metric="track") for i, o in enumerate(outcomes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "reasons"),
+    [
+        ([*rows(SLOWER, SAME), *of_values(SAME)], ("1 of 3 is slower",)),
+        ([*rows(SAME), *of_values(SLOWER, SLOWER)], ("2 of 3 are worse",)),
+        ([*rows(SLOWER), *of_values(SLOWER)], ("2 of 2 are slower or worse",)),
+        (of_values(SAME, FASTER), ("none of 2 is worse, 1 is better",)),
+        (
+            [*rows(SAME, FASTER), *of_values(SAME, FASTER, UNDECIDED)],
+            ("1 of 5 is undecided", "4 of 5 are not slower or worse, 2 are faster or better"),
+        ),
+    ],
+)
+def test_what_is_no_time_is_worse_and_not_slower(
+    comparisons: list[Comparison], reasons: tuple[str, ...]
+) -> None:
+    """The words are those of the rows that are meant; of times alone they stay plain."""
+    assert decide(comparisons, []).reasons == reasons
+
+
+@pytest.mark.parametrize("outcomes", suites())
+def test_what_is_measured_changes_words_and_no_verdict(outcomes: tuple[Outcome, ...]) -> None:
+    """Times and values weigh the same."""
+    times, values = decide(rows(*outcomes), []), decide(of_values(*outcomes), [])
+    assert (times.verdict, times.exit_code) == (values.verdict, values.exit_code)
+    assert len(times.reasons) == len(values.reasons)

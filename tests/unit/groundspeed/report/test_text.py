@@ -1,7 +1,9 @@
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +16,12 @@ from groundspeed.model import (
     Comparison,
     Failure,
     Ignored,
+    Metric,
     Outcome,
+    Row,
+    Shard,
     Side,
+    ValuePair,
 )
 from groundspeed.report.text import text_report
 
@@ -238,6 +244,108 @@ def test_excused(check: Check, row: RowMaker, broken_row: RowMaker) -> None:
     )
     assert record.exit_code == 0
     assert_golden("text_excused", text_report(record))
+
+
+def valued(
+    row: Comparison, base: float, candidate: float, *, unit: str, metric: Metric, **more: Any
+) -> Comparison:
+    """The same row of values that are no time."""
+    pairs = tuple(ValuePair(pair=n, base=base, candidate=candidate) for n in range(len(row.pairs)))
+    return replace(row, pairs=(), values=pairs, unit=unit, metric=metric, **more)
+
+
+DAY = Row(name="tests/test_pool.py::test_day[8 threads]", quantity="acquired_per_s")
+
+
+@pytest.fixture
+def values(check: Check, row: RowMaker) -> CheckRecord:
+    """Rows that are no times beside two that are; measured on two lanes, as one shard of two."""
+    record = check(
+        valued(
+            row("suite.peakmem_load", SLOWER, 1.05),
+            48.1e6,
+            50.5e6,
+            unit="bytes",
+            metric="peak_memory",
+            notes=("one launch pair in three is much larger than the others",),
+        ),
+        valued(
+            replace(row("", SLOWER, 1.125), row=DAY),
+            900.0,
+            800.0,
+            unit="per s",
+            metric="recorded",
+            direction="higher",
+        ),
+        valued(
+            row("core.time_put", FASTER, 0.9, pairs=5),
+            1_284_110.0,
+            1_155_699.0,
+            unit="instructions",
+            metric="instructions",
+        ),
+        valued(row("core.track_ratio", SAME, 1.0), 0.87, 0.87, unit="unit", metric="track"),
+        valued(
+            row("core.mem_index", UNDECIDED, 1.01, pairs=34, detectable=0.021),
+            512.0,
+            517.0,
+            unit="bytes",
+            metric="memory",
+        ),
+        row("pool.time_acquire", FASTER, 0.93, metric="wall"),
+        row("pool.time_release", SAME, 1.0, notes=("a call takes less than the clock can tell",)),
+        shard=Shard(index=1, count=2, rows=13),
+    )
+    return replace(
+        record,
+        machine=replace(record.machine, measuring_cpus=(0, 1)),
+        settings=replace(record.settings, lanes=2),
+    )
+
+
+def test_values(values: CheckRecord) -> None:
+    """What is no time is worse or better, in its own unit, with what it is and its notes."""
+    assert_golden("text_values", text_report(values))
+
+
+def test_values_verbose(values: CheckRecord) -> None:
+    """The unchanged rows have their notes too, and nothing says where to find them."""
+    text = text_report(values, verbose=True)
+    assert "      a call takes less than the clock can tell\n" in text
+    assert "--verbose" not in text
+
+
+def test_the_next_check_finds_the_very_row(values: CheckRecord) -> None:
+    """A test's name is no regular expression, and the metric that was asked for is kept."""
+    worst = max(values.with_outcome(SLOWER), key=lambda c: c.ratio or 0.0)
+    asked = replace(values, settings=replace(values.settings, metric="cpu"))
+    lines = text_report(asked).splitlines()
+    again, _, accept = lines[next(i for i, line in enumerate(lines) if "Next: " in line) :][:3]
+    *command, expression, option, metric = shlex.split(again.removeprefix("Next: "))
+    assert command == ["groundspeed", "check", "0f1e2d3c", "-b"]
+    assert re.fullmatch(expression, DAY.name)
+    assert (option, metric) == ("--metric", "cpu")
+    assert shlex.split(accept) == ["groundspeed", "accept", worst.row.label, "--reason", "WHY"]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "lanes", "said"),
+    [
+        ((7,), 1, "pinned to CPU 7 (8 CPUs)"),
+        ((), 1, "not pinned (8 CPUs)"),
+        ((0, 1), 2, "2 lanes on CPUs 0 and 1 (8 CPUs)"),
+        ((0, 2, 4), 3, "3 lanes on CPUs 0, 2 and 4 (8 CPUs)"),
+        ((), 2, "2 lanes, not pinned (8 CPUs)"),
+    ],
+)
+def test_lanes_and_cpus_are_told(
+    check: Check, row: RowMaker, cpus: tuple[int, ...], lanes: int, said: str
+) -> None:
+    """How many rows were measured at once, and where."""
+    record = check(row("a.time_b", SAME, 1.0))
+    machine = replace(record.machine, measuring_cpus=cpus)
+    settings = replace(record.settings, lanes=lanes)
+    assert f"; {said}; seed 42." in text_report(replace(record, machine=machine, settings=settings))
 
 
 def test_a_slower_row_that_counts_can_be_accepted(check: Check, row: RowMaker) -> None:
