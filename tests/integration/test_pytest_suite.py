@@ -304,20 +304,28 @@ class Row:
 class Side:
     """One side's twin and what it found."""
 
-    def __init__(self, folder: Path, arguments: Sequence[str], **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        *,
+        installed: Sequence[str] = (),
+        import_in_row: bool = False,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         ours, theirs = socket.socketpair()
         tree = folder / "tree"
         configuration = {
             "descriptor": theirs.fileno(),
-            "import_in_row": False,
+            "import_in_row": import_in_row,
             "describe": True,
             "side": {
                 "tree": str(tree),
-                "import_paths": [str(tree / "src")],
-                "site_dirs": [],
+                "import_paths": [] if installed else [str(tree / "src")],
+                "site_dirs": [str(folder / "site")] if installed else [],
                 "hidden_paths": [],
-                "packages": [],
+                "packages": list(installed),
                 "foreign": [f"{folder}/other/"],
             },
             "pytest": {
@@ -330,7 +338,8 @@ class Side:
         self.rows_folder = folder / "rows"
         self.rows_folder.mkdir(exist_ok=True)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-        inherited |= {"PYTHONHASHSEED": "7", "ROW_FOLDER": str(self.rows_folder), **variables}
+        inherited |= {"PYTHONHASHSEED": "7", "ROW_FOLDER": str(self.rows_folder)}
+        inherited |= variables or {}
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", HOST, json.dumps(configuration)],
@@ -379,15 +388,20 @@ class Side:
         assert self.process.wait(30) == 0
 
 
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """These files below a folder."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
 def start(
     folder: Path, files: Mapping[str, str], arguments: Sequence[str] = (), **variables: str
 ) -> Side:
     """A twin of a project with these files."""
-    for name, text in files.items():
-        path = folder / "tree" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return Side(folder, arguments, **variables)
+    write(folder / "tree", files)
+    return Side(folder, arguments, variables=variables)
 
 
 @pytest.fixture(scope="module")
@@ -712,6 +726,45 @@ def test_files_of_another_side_are_told(tmp_path: Path) -> None:
     made = start(tmp_path, {"test_one.py": text + PLAIN["test_one.py"]})
     made.close()
     assert made.description["foreign_files"] == [str(other / "stray.py")]
+
+
+def test_an_installed_package_wins_over_its_sources(tmp_path: Path) -> None:
+    """The root of a flat project comes first on the path, and its sources lack what is built."""
+    tests = "import pkg.part\ndef test_it(benchmark): assert benchmark(pkg.part.side) == 'built'\n"
+    write(
+        tmp_path, {"site/pkg/__init__.py": "", "site/pkg/part.py": "def side(): return 'built'\n"}
+    )
+    write(
+        tmp_path / "tree", {"pkg/__init__.py": "", "pkg/part.py": "def side(): return 'source'\n"}
+    )
+    write(tmp_path / "tree", {"tests/__init__.py": "", "tests/test_it.py": tests})
+    made = Side(tmp_path, [], installed=["pkg"])
+    assert made.description["own_packages"] == ["pkg"]
+    assert made.row("test_it").sampled() == {"recorded": {}}
+    made.close()
+
+
+def test_a_suite_that_starts_threads_can_be_imported_by_each_row(tmp_path: Path) -> None:
+    """It says how many there are, and each row's process is then one of its own."""
+    text = """\
+import threading
+import pytest
+
+DONE = threading.Event()
+threading.Thread(target=DONE.wait, daemon=True).start()
+
+def test_one(benchmark):
+    benchmark(sum, [1])
+    assert threading.active_count() == 2
+"""
+    made = start(tmp_path, {"test_one.py": text})
+    assert made.description["threads"] == 1
+    made.close()
+    rows = made.description["rows"]
+    by_row = Side(tmp_path, [], import_in_row=True)
+    by_row.description = {"rows": rows}
+    assert by_row.row("test_one").sampled() == {"recorded": {}}
+    by_row.close()
 
 
 def test_nothing_is_said_to_the_channel_that_was_not_asked_for(side: Side) -> None:
