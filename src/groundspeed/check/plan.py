@@ -8,6 +8,8 @@ from groundspeed.check.excuses import Excuses, entries_for
 from groundspeed.check.request import CheckRequest
 from groundspeed.measure.environments import Environments
 from groundspeed.measure.machine import CpuPlan
+from groundspeed.measure.pytest_ruler import SelectedTests
+from groundspeed.measure.pytest_tests import SharedTests, find_tests, suite_of
 from groundspeed.measure.repository import Commit, Repository
 from groundspeed.measure.suite import SuiteConfig, find_suite
 from groundspeed.model import AcceptedEntry
@@ -26,7 +28,8 @@ class CheckPlan:
 
     Attributes:
         repository: Where the commits are.
-        suite: The asv configuration.
+        suite: The asv configuration, or what stands for it where pytest's tests are the suite.
+        tests: Those tests; None where asv's benchmarks are the suite.
         base: The commit compared with.
         candidate: The commit judged; None for the working tree.
         dirty: Whether the working tree differs from its commit.
@@ -43,6 +46,7 @@ class CheckPlan:
     reason: str | None
     rules: Rules
     accepted: tuple[AcceptedEntry, ...]
+    tests: SelectedTests | None = None
 
     @property
     def candidate_commit(self) -> Commit | None:
@@ -65,7 +69,12 @@ class CheckPlan:
             NoBaselineError: If nothing can serve as base.
         """
         repository = Repository.discover(request.start)
-        suite = find_suite(request.start, repository, config=request.config)
+        tests = None
+        if request.suite == "pytest":
+            tests = find_tests(request.start, repository, request.pytest_arguments)
+            suite = suite_of(tests, repository)
+        else:
+            suite = find_suite(request.start, repository, config=request.config)
         folder = suite.path.parent
         rules = find_rules(folder, repository.root)
         written = [*suite.output_dirs, folder / results, folder / ACCEPTED_FILE]
@@ -91,6 +100,7 @@ class CheckPlan:
             reason=reason,
             rules=rules,
             accepted=accepted,
+            tests=tests,
         )
 
 
@@ -103,6 +113,7 @@ class Prepared:
         plan: Which two sides, by which suite.
         rule: What decides, with the looks that the budget gives.
         environments: Both sides, importable.
+        tests: The tests, copied to both sides; None where asv's benchmarks are the suite.
         cpus: Where.
         started_at: When the command was typed, UTC.
         seed: Of every random choice.
@@ -112,6 +123,7 @@ class Prepared:
     plan: CheckPlan
     rule: GateRule
     environments: Environments
+    tests: SharedTests | None
     cpus: CpuPlan
     started_at: datetime
     seed: int

@@ -84,9 +84,12 @@ def check_origin(descriptions: Descriptions) -> tuple[str, ...]:
     """Sentences for the reader about where the benchmarks take the project from.
 
     Raises:
+        UsageError: If its tests cannot be run with these arguments.
         BrokenError: If a side imported what is not its own.
     """
     for side, description in descriptions.items():
+        if description.refusal is not None:
+            raise UsageError(f"{side}: {description.refusal}")
         if description.foreign_files:
             raise BrokenError(
                 f"{side}: {description.foreign_files[0]} was imported, which is not this "

@@ -19,8 +19,10 @@ from groundspeed.check.seeing import refuse_unseeable, stated_effects
 from groundspeed.check.session import Session
 from groundspeed.errors import BrokenError
 from groundspeed.measure.environments import Environments, prepare
+from groundspeed.measure.environments.model import Side as SideEnvironment
 from groundspeed.measure.lockstep import Launcher
 from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
+from groundspeed.measure.pytest_tests import share_tests
 from groundspeed.measure.scratch import cache_folder, scratch_folder
 from groundspeed.measure.turn_lock import take_turn
 from groundspeed.model import CheckRecord, Side
@@ -53,11 +55,13 @@ def run_check(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_disk_errors_explained(cache))
         scratch = stack.enter_context(scratch_folder(cache))
+        environments = _environments(request, plan, scratch, cache, progress)
         prepared = Prepared(
             request=request,
             plan=plan,
             rule=request.rule.for_budget(request.budget_s),
-            environments=_environments(request, plan, scratch, cache, progress),
+            environments=environments,
+            tests=None if plan.tests is None else share_tests(plan.tests, environments),
             cpus=cpus,
             started_at=started_at,
             seed=secrets.randbits(32) if request.seed is None else request.seed,
@@ -168,24 +172,27 @@ def _disk_errors_explained(cache: Path) -> Iterator[None]:
 
 
 def _launcher(prepared: Prepared, scratch: Path) -> Launcher:
-    environments = prepared.environments
+    environments, tests = prepared.environments, prepared.tests
     checkout = f"{prepared.plan.repository.root}/"
-    trees = {"base": f"{environments.base.tree}/", "candidate": f"{environments.candidate.tree}/"}
-    others: dict[Side, str] = {"base": trees["candidate"], "candidate": trees["base"]}
+    sides: dict[Side, SideEnvironment]
     sides = {"base": environments.base, "candidate": environments.candidate}
+    others: dict[Side, Side] = {"base": "candidate", "candidate": "base"}
     return Launcher(
         interpreter=environments.interpreter,
         isolated=environments.isolated,
         sides={
             name: {
-                "import_paths": [str(path) for path in sides[name].import_paths],
-                "site_dirs": [str(path) for path in sides[name].site_dirs],
+                "tree": str(side.tree),
+                "import_paths": [str(path) for path in side.import_paths],
+                "site_dirs": [str(path) for path in side.site_dirs],
                 "hidden_paths": [str(path) for path in environments.hidden_paths],
-                "foreign": [others[name], checkout],
+                "foreign": [f"{sides[others[name]].tree}/", checkout],
+                "packages": [] if tests is None else list(tests.packages[name]),
             }
-            for name in others
+            for name, side in sides.items()
         },
         benchmark_dir=environments.benchmark_dir,
+        pytest=None if tests is None else tests.configuration,
         variables=environments.variables,
         cpus=prepared.cpus,
         folder=scratch / "pairs",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["check_command"]
 
 
+_PYTEST_ARGUMENTS = "groundspeed.pytest_arguments"
+
+
 def _finite(
     _context: click.Context, _option: click.Parameter, seconds: float | None
 ) -> float | None:
@@ -56,9 +59,35 @@ def _expressions(
     return texts
 
 
-@click.command("check")
+class _CheckCommand(click.Command):
+    """Takes what follows `--` for pytest and not for itself."""
+
+    # typing.override came with Python 3.12.
+    def parse_args(  # type: ignore[explicit-override]
+        self, ctx: click.Context, args: list[str]
+    ) -> list[str]:
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta[_PYTEST_ARGUMENTS] = tuple(args[cut + 1 :])
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(  # type: ignore[explicit-override]
+        self, ctx: click.Context
+    ) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- PYTEST ARGS]"]
+
+
+@click.command("check", cls=_CheckCommand)
 @click.argument("base", required=False)
 @click.argument("candidate", required=False)
+@click.option(
+    "--suite",
+    type=click.Choice(["asv", "pytest"]),
+    default="asv",
+    show_default=True,
+    help="Whose benchmarks: asv's, or the tests that use pytest-benchmark's fixture.",
+)
 @click.option(
     "-b",
     "--bench",
@@ -139,7 +168,7 @@ def check_command(context: click.Context, /, **options: Any) -> int:
     from groundspeed.check import CheckPlan, run_check
 
     telling = telling_taken_from(options)
-    request = _request(**options)
+    request = _request(pytest_arguments=_pytest_arguments(context), **options)
     plan = CheckPlan.of(request, RECORDS)
     request = request.with_defaults(plan.rules, typed=_typed(context))
     progress = TerminalProgress()
@@ -149,6 +178,15 @@ def check_command(context: click.Context, /, **options: Any) -> int:
     finally:
         progress.clear()
     return tell(record, telling, plan.suite.path.parent / RECORDS, again="check")
+
+
+def _pytest_arguments(context: click.Context) -> tuple[str, ...]:
+    arguments: tuple[str, ...] = context.meta.get(_PYTEST_ARGUMENTS, ())
+    if arguments and context.params["suite"] != "pytest":
+        raise click.UsageError(
+            f"{' '.join(arguments)}: what follows -- is for pytest; add --suite pytest"
+        )
+    return arguments
 
 
 def _typed(context: click.Context) -> set[str]:

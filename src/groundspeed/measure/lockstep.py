@@ -85,6 +85,7 @@ class SideDescription:
         failures: Files and classes that could not be imported.
         threads: Python threads that run after the import; forking them is not safe.
         notes: What a reader should know of it, a sentence each.
+        refusal: Why its tests cannot be run at all; None where they can.
         own_packages: Top-level packages imported from this side's own source.
         foreign_files: Modules imported from the other side or the user's checkout: always wrong.
     """
@@ -93,6 +94,7 @@ class SideDescription:
     failures: tuple[Failure, ...]
     threads: int
     notes: tuple[str, ...]
+    refusal: str | None
     own_packages: tuple[str, ...]
     foreign_files: tuple[str, ...]
 
@@ -115,6 +117,7 @@ class Launcher:
         sides: Per side the folders put in front of `sys.path`, the site folders, and the path
             prefixes that must never be imported from.
         benchmark_dir: The benchmark files, the same for both sides.
+        pytest: What pytest is told, where its tests are the suite; None for asv's.
         variables: Environment variables of the suite.
         cpus: Where to measure and where to start.
         folder: A private folder for the rows' working folders.
@@ -128,13 +131,14 @@ class Launcher:
 
     interpreter: Path
     isolated: bool
-    sides: Mapping[Side, Mapping[str, Sequence[str]]]
+    sides: Mapping[Side, Mapping[str, Sequence[str] | str]]
     benchmark_dir: Path
     variables: Mapping[str, str]
     cpus: CpuPlan
     folder: Path
     chance: random.Random
     trees: Sequence[Path] = ()
+    pytest: Mapping[str, Any] | None = None
     import_in_row: bool = False
     time_only: bool = False
     wrapper: Sequence[str] = ()
@@ -176,6 +180,7 @@ class Launcher:
             "descriptors": descriptors,
             "sides": self.sides,
             "benchmark_dir": os.fspath(self.benchmark_dir),
+            "pytest": self.pytest,
             "asv_runner": _asv_runner_folder(),
             "starting_cpus": self.cpus.starting,
             "import_in_row": self.import_in_row,
@@ -368,6 +373,7 @@ class RowProcess:
             raise self._failed(stage, *self._how_it_ended())
         if "error" in message:
             error = message["error"]
+            stage = error.get("stage", stage)
             text = f"{error['type']}: {error['message']}" if error["message"] else error["type"]
             raise self._failed(stage, error["type"], text, error["traceback"])
         return message
@@ -512,6 +518,7 @@ def _side_description(twin: "_Twin", answer: dict[str, Any]) -> SideDescription:
         failures=failures,
         threads=answer["threads"],
         notes=tuple(answer.get("notes", ())),
+        refusal=answer.get("refusal"),
         own_packages=tuple(answer["own_packages"]),
         foreign_files=tuple(answer["foreign_files"]),
     )

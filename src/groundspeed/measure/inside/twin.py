@@ -118,11 +118,12 @@ def launch(configuration: dict[str, Any]) -> None:
 
 def _loader(configuration: dict[str, Any]) -> Callable[[str], Callable[[], Suite]]:
     """How a side's suite is imported; what both sides need is imported here, before the fork."""
+    sides = configuration["sides"]
+    if configuration["pytest"] is not None:
+        from .pytest_suite import PytestSuite
+
+        return lambda side: lambda: PytestSuite(sides[side], configuration["pytest"])
     from .asv_suite import AsvSuite, load_asv_runner
 
     load_asv_runner(configuration["asv_runner"], time_only=configuration["time_only"])
-
-    def of_side(side: str) -> Callable[[], Suite]:
-        return lambda: AsvSuite(configuration["sides"][side], configuration["benchmark_dir"])
-
-    return of_side
+    return lambda side: lambda: AsvSuite(sides[side], configuration["benchmark_dir"])

@@ -4,11 +4,13 @@ import random
 from collections.abc import Mapping, Sequence
 
 from groundspeed.measure.lockstep import SIDES, LaunchPair, RowFailedError, RowProcess
-from groundspeed.measure.rows import timed, valued
+from groundspeed.measure.rows import scenario, timed, valued
 from groundspeed.measure.rows.model import Calibration, Measured, RowContext, Trial
 from groundspeed.model import Failure, Side
 
 __all__ = ["calibrate", "measure"]
+
+_KINDS = {"timed": timed, "scenario": scenario}
 
 
 def calibrate(pair: LaunchPair, context: RowContext, *, cpus: Sequence[int]) -> Trial:
@@ -31,7 +33,7 @@ def calibrate(pair: LaunchPair, context: RowContext, *, cpus: Sequence[int]) -> 
 
 
 def _try_sides(processes: Mapping[Side, RowProcess], context: RowContext) -> Trial:
-    kind = timed if context.method == "timed" else valued
+    kind = _KINDS.get(context.method, valued)
     skipped: set[Side] = set()
     failures: list[Failure] = []
     calibration: Calibration | None = None
@@ -86,10 +88,13 @@ def measure(  # noqa: PLR0913 - a row in its place, each part by name
         for process in processes.values():
             process.answer("setup")
         taken: Measured
-        if context.method == "timed":
-            taken = {"": timed.take(processes, calibration, number=number, chance=chance)}
-        else:
-            taken = {"": valued.take(processes, number=number)}
+        match context.method:
+            case "scenario":  # its run ends with the answer that tells what it recorded
+                return scenario.take(processes, calibration, number=number)
+            case "timed":
+                taken = {"": timed.take(processes, calibration, number=number, chance=chance)}
+            case _:
+                taken = {"": valued.take(processes, number=number)}
         for process in processes.values():
             process.request(op="quit")
         for process in processes.values():
