@@ -166,21 +166,21 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.slow
 def test_two_tools_take_a_turn_and_all_of_it_is_kept(tmp_path: Path) -> None:
     """One turn of a small evaluation: prepared, run by both, read, kept, and shown."""
-    chosen = ("--tools", "groundspeed,pytest-benchmark", "--kinds", "prepared", "--cases", "plus1")
+    tools = ("--tools", "groundspeed-pytest,pytest-benchmark")
+    chosen = (*tools, "--kinds", "prepared", "--cases", "plus1")
     command = [sys.executable, "-c", EVALUATE, "--out", str(tmp_path), "--repeats", "1", *chosen]
 
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, text=True)
     evaluation = load(tmp_path / "runs.json")
 
     first, second = evaluation.runs
-    assert (first.tool, first.place) == ("groundspeed", 0)
+    assert (first.tool, first.place) == ("groundspeed-pytest", 0)
     assert (second.tool, second.place) == ("pytest-benchmark", 1)
     assert first.rows == second.rows == 4
     assert first.problem is second.problem is None
     assert tuple(reading.rule for reading in second.readings) == rules_of("pytest-benchmark")
-    assert (
-        read_record(tmp_path / "logs" / "plus1-000-groundspeed.json").settings.min_effect == 0.005
-    )
+    record = read_record(tmp_path / "logs" / "plus1-000-groundspeed-pytest.json")
+    assert record.settings.min_effect == 0.005
     assert "== +1 %: 1 turn of 4 rows" in done.stdout
     assert evaluation.setting.kinds == ("prepared",)
 
