@@ -140,6 +140,8 @@ class PairSummary:
         base_cpu_s: CPU time of all threads on base.
         candidate_cpu_s: The same for the candidate.
         samples: Samples per side.
+        drift: How much longer the last quarter of them took than the first, as a ratio, the
+            geometric mean of both sides; None of fewer than eight.
     """
 
     pair: int
@@ -150,6 +152,7 @@ class PairSummary:
     base_cpu_s: float
     candidate_cpu_s: float
     samples: int
+    drift: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

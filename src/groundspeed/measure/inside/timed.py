@@ -5,12 +5,14 @@ import functools
 import gc
 import inspect
 import itertools
+import operator
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from .channel import Channel
 from .clocks import Clocks, Reading
+from .heap import fill_holes
 from .marks import Marks
 
 __all__ = ["NotAwaitedError", "TimedRow", "Work", "serve"]
@@ -25,6 +27,8 @@ USED_UP_SHARE = 0.5
 WAITING_SHARE = 0.1
 # A process whose threads took this share of its CPU beside the main thread counts as threaded.
 THREADED_SHARE = 0.05
+# Samples without a call, to know what the clocks themselves take.
+EMPTY_SAMPLES = 5
 
 
 class NotAwaitedError(Exception):
@@ -101,10 +105,13 @@ class TimedRow:
         loops = work.stated_loops or self._calls(target_ns)
         self._renew = self._renew or (work.has_setup and loops == 1)
         (last,) = self._takes(loops, 1)
+        clocks = self._clocks_alone()
         threaded = last["cpu_ns"] - last["main_ns"] > THREADED_SHARE * max(last["cpu_ns"], 1)
         return {
             "loops": loops,
             "sample_ns": max(last["clean_ns"], 1),
+            "clocks_ns": clocks["clean_ns"],
+            "clocks_cpu_ns": clocks["cpu_ns"],
             "renew": self._renew,
             "setup_ns": work.setup_ns,
             "threads": None if not threaded else {"waits": self._least_waiting > WAITING_SHARE},
@@ -112,6 +119,14 @@ class TimedRow:
             "own_timer": work.timer is not None,
             "most_samples": work.most_samples,
         }
+
+    def _clocks_alone(self) -> Reading:
+        """A sample without a call, the middle one of some."""
+        readings = []
+        for _ in range(EMPTY_SAMPLES):
+            self._clocks.start()
+            readings.append(self._clocks.stop())
+        return sorted(readings, key=operator.itemgetter("clean_ns"))[EMPTY_SAMPLES // 2]
 
     def _calls(self, target_ns: int) -> int:
         """The number of calls for a benchmark that states none; 1 if a call uses up its state."""
@@ -185,6 +200,8 @@ class TimedRow:
             The numbers of the two dumps, `sample` and `empty`.
         """
         clocks, collects = self._clocks, gc.isenabled()
+        gc.collect()
+        kept = fill_holes()
         self._takes(loops, warm_up)
         gc.collect()
         gc.disable()
@@ -198,6 +215,7 @@ class TimedRow:
             self._clocks = clocks
             if collects:
                 gc.enable()
+            del kept
         return {"sample": sample, "empty": marks.dumps}
 
     def close(self) -> None:

@@ -66,6 +66,7 @@ class Calibration:
         threads: How the delays of several threads are counted; None for a row of one thread.
         plan: How many samples; None where a row is no time.
         sample_s: What one sample took.
+        clocks_s: What a sample takes in which nothing is called: the clocks' own time.
     """
 
     quantities: Mapping[str, Quantity]
@@ -74,6 +75,7 @@ class Calibration:
     threads: Mapping[str, bool] | None = None
     plan: SamplePlan | None = None
     sample_s: float = 0.0
+    clocks_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from groundspeed.stats import FloatArray, interquartile_mean
 __all__ = ["calibrate_side", "take", "try_side", "turns"]
 
 _WALL, _CPU, _DELAY = range(3)
+# Samples that a quarter needs for one disturbed sample not to decide what it took.
+_LEAST_QUARTER = 2
 
 
 def calibrate_side(process: RowProcess, context: RowContext) -> Calibration:
@@ -30,13 +32,15 @@ def calibrate_side(process: RowProcess, context: RowContext) -> Calibration:
     target_ns = round(SAMPLE_TARGET_S * 1e9)
     answer = process.ask("calibration", op="calibrate", target_ns=target_ns)
     cost_ns = answer["sample_ns"] + (answer["setup_ns"] if answer["renew"] else 0)
+    metric = _metric(answer, context.wanted)
     return Calibration(
-        quantities={"": Quantity(metric=_metric(answer, context.wanted))},
+        quantities={"": Quantity(metric=metric)},
         loops=answer["loops"],
         renew=answer["renew"],
         threads=answer["threads"],
         plan=plan_samples(cost_ns / 1e9, most=answer["most_samples"]),
         sample_s=answer["sample_ns"] / 1e9,
+        clocks_s=answer["clocks_cpu_ns" if metric == "cpu" else "clocks_ns"] / 1e9,
     )
 
 
@@ -113,16 +117,27 @@ def _summarise(
     }
     base, candidate = seconds["base"], seconds["candidate"]
     metric = calibration.quantities[""].metric
+    times = [_by_metric(side, metric) for side in (base, candidate)]
     return PairSummary(
         pair=number,
-        base_s=interquartile_mean(_by_metric(base, metric)),
-        candidate_s=interquartile_mean(_by_metric(candidate, metric)),
+        base_s=interquartile_mean(times[0]),
+        candidate_s=interquartile_mean(times[1]),
         base_wall_s=interquartile_mean(base[:, _WALL]),
         candidate_wall_s=interquartile_mean(candidate[:, _WALL]),
         base_cpu_s=interquartile_mean(base[:, _CPU]),
         candidate_cpu_s=interquartile_mean(candidate[:, _CPU]),
         samples=len(base),
+        drift=_drift(times),
     )
+
+
+def _drift(times: Sequence[FloatArray]) -> float | None:
+    """How much longer the last quarter of the samples takes than the first, over all sides."""
+    quarter = min(map(len, times)) // 4
+    if quarter < _LEAST_QUARTER:
+        return None
+    growths = [np.log(np.median(side[-quarter:]) / np.median(side[:quarter])) for side in times]
+    return float(np.exp(np.mean(growths)))
 
 
 def _by_metric(samples: FloatArray, metric: Metric) -> FloatArray:

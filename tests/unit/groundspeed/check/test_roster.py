@@ -44,6 +44,7 @@ def described(*rows: tuple[Row, str], marker: Mapping[str, Any] | None = None) -
         notes=(),
         own_packages=("toy",),
         foreign_files=(),
+        refusal=None,
     )
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from groundspeed.measure.rows import Calibration, Quantity
 from groundspeed.measure.rows.plan import SamplePlan
 from groundspeed.measure.rows.timed import _by_metric, _metric, _summarise
-from groundspeed.model import Metric
+from groundspeed.model import Metric, Side
 
 METRICS: tuple[Metric, ...] = ("clean", "cpu", "wall", "timer")
 NANOSECONDS = st.integers(0, 10**12)
@@ -71,3 +71,47 @@ def test_a_summary_is_seconds_a_call(
     assert min(walls_s) - slack <= summary.base_wall_s <= max(walls_s) + slack
     assert summary.base_s == summary.candidate_s > 0
     assert (summary.pair, summary.samples) == (3, len(samples))
+
+
+STEADY = st.lists(st.floats(0.9e6, 1.1e6), min_size=8, max_size=32)
+
+
+def drift_of(base: list[float], candidate: list[float], growth: float = 1.0) -> float | None:
+    """Of samples in nanoseconds; those of the last quarter are `growth` times as long."""
+    late = len(base) - len(base) // 4
+
+    def taken(samples: list[float]) -> list[tuple[int, int, int]]:
+        grown = [x * growth if i >= late else x for i, x in enumerate(samples)]
+        return [(round(wall_ns), 0, 0) for wall_ns in grown]
+
+    calibration = Calibration(quantities={"": Quantity(metric="wall")})
+    sides: dict[Side, list[tuple[int, int, int]]] = {
+        "base": taken(base),
+        "candidate": taken(candidate),
+    }
+    return _summarise(sides, calibration, 0).drift
+
+
+@given(STEADY, st.floats(0.2, 5.0))
+def test_drift_is_how_much_longer_the_last_samples_took(
+    samples: list[float], growth: float
+) -> None:
+    """Scaled with them, whatever the noise; the same on both sides, which may be exchanged."""
+    steady, grown = (drift_of(samples, samples, g) for g in (1.0, growth))
+    assert steady is not None
+    assert grown is not None
+    assert 0.9 / 1.1 <= steady <= 1.1 / 0.9
+    assert grown == pytest.approx(steady * growth, rel=1e-4)
+
+
+@given(STEADY, STEADY)
+def test_drift_does_not_know_the_sides(base: list[float], candidate: list[float]) -> None:
+    """Exchanged they drift as much."""
+    one, other = drift_of(base, candidate), drift_of(candidate, base)
+    assert one == pytest.approx(other, rel=1e-9)
+
+
+def test_few_samples_have_no_drift() -> None:
+    """Seven have no quarter that one disturbed sample would not decide."""
+    assert drift_of([1e6] * 7, [1e6] * 7) is None
+    assert drift_of([1e6] * 8, [1e6] * 8) == 1.0
