@@ -53,6 +53,9 @@ class Twin:
             description = suite.describe()
         self._channel.send(description)
         gc.collect()
+        if self._configuration.get("pytest") is not None:
+            # pytest's many objects are not what is measured: no row's collections walk them.
+            gc.freeze()
         while (request := self._channel.receive()) is not None:
             if request["op"] == "status":
                 self._channel.send({"status": os.waitpid(request["pid"], 0)[1]})
@@ -120,8 +123,10 @@ def _loader(configuration: dict[str, Any]) -> Callable[[str], Callable[[], Suite
     """How a side's suite is imported; what both sides need is imported here, before the fork."""
     sides = configuration["sides"]
     if configuration["pytest"] is not None:
+        from .pytest_preload import preload
         from .pytest_suite import PytestSuite
 
+        preload(sides)
         return lambda side: lambda: PytestSuite(sides[side], configuration["pytest"])
     from .asv_suite import AsvSuite, load_asv_runner
 
