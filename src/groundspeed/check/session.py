@@ -11,6 +11,7 @@ from groundspeed.check.excuses import Excuses
 from groundspeed.check.kept import Kept
 from groundspeed.check.lanes import Done, Round, Task, side_by_side
 from groundspeed.check.ledger import Ledger, bounded, family_of
+from groundspeed.check.notes import notes_on
 from groundspeed.check.request import Progress
 from groundspeed.check.roster import (
     Caches,
@@ -469,7 +470,7 @@ class Session:
         estimate = ledger.estimate(row)
         judged = len(ledger.differences(row))
         taken = [unit.measured[n][row.quantity] for n in sorted(unit.measured)][:judged]
-        return Comparison(
+        comparison = Comparison(
             row=row,
             outcome=_OUTCOMES[ledger.conclusion(row)],
             metric=quantity.metric,
@@ -486,6 +487,8 @@ class Session:
             pairs=tuple(p for p in taken if isinstance(p, PairSummary)),
             values=tuple(p for p in taken if isinstance(p, ValuePair)),
         )
+        notes = notes_on(comparison, clocks_s=unit.calibration.clocks_s)
+        return replace(comparison, notes=notes)
 
 
 def _unit(row: Row) -> Row:

@@ -5,6 +5,7 @@ Returns text; what is coloured is said by kind to the caller's `Style`, so that 
 
 import re
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -44,6 +45,7 @@ _ACCEPTED_STYLE = {
 }
 _MAX_LISTED = 40
 _MAX_NAMED = 8
+_WRAP = textwrap.TextWrapper(92, break_long_words=False, break_on_hyphens=False)
 _WIDEST = 0.5
 _SHA_SHOWN = 8
 # In a regular expression they stand for something else than themselves.
@@ -98,34 +100,27 @@ def _commit(commit: Commit) -> str:
 
 
 def _changes(record: CheckRecord, style: Style, *, verbose: bool) -> str:
-    listed = [*_LISTED, (Outcome.SAME, "quiet")] if verbose else _LISTED
     rows: list[tuple[Comparison, str]] = []
     unlisted = []
-    for outcome, kind in listed:
+    for outcome, kind in _LISTED:
         found = sorted(record.with_outcome(outcome), key=_effect, reverse=True)
         shown = found if verbose else found[:_MAX_LISTED]
         rows += [(row, "doubt" if excuse(row) else kind) for row in shown]
         if len(found) > len(shown):
             hidden = len(found) - len(shown)
             unlisted.append(f"  and {hidden} more {outcome}; --verbose lists all")
-    if not verbose:
-        unlisted += _notes_elsewhere(record)
+    same = sorted(record.with_outcome(Outcome.SAME), key=_effect, reverse=True)
+    noted = [row for row in same if row.notes]
+    rows += [(row, "quiet") for row in (same if verbose else noted[:_MAX_NAMED])]
+    if len(noted) > _MAX_NAMED and not verbose:
+        hidden = len(noted) - _MAX_NAMED
+        unlisted.append(f"  and {hidden} more same with a note; --verbose lists all")
     cells = _aligned([(outcome_word(row), *measured(row), excuse(row)) for row, _ in rows])
     lines = []
     for (row, kind), (outcome_cell, *rest) in zip(rows, cells, strict=True):
         lines.append(f"  {style(outcome_cell, kind)}  {'  '.join(rest).rstrip()}")
-        lines += [f"      {note}" for note in row.notes]
+        lines += [f"      {line}" for note in row.notes for line in _WRAP.wrap(note)]
     return "\n".join([*lines, *unlisted])
-
-
-def _notes_elsewhere(record: CheckRecord) -> list[str]:
-    """That there are notes on rows that are not listed."""
-    count = sum(bool(row.notes) for row in record.with_outcome(Outcome.SAME))
-    if not count:
-        return []
-    if count == 1:
-        return ["  a note on 1 row that is the same; --verbose shows it"]
-    return [f"  notes on {count} rows that are the same; --verbose shows them"]
 
 
 def _effect(comparison: Comparison) -> float:

@@ -17,6 +17,7 @@ from groundspeed.stats.distributions import (
 from groundspeed.stats.estimates import Estimates, estimate
 from groundspeed.stats.exact import ExactPair, spread_of_repeats
 from groundspeed.stats.exchange import ExchangeRate, exchange_rate
+from groundspeed.stats.groups import Groups, two_groups
 from groundspeed.stats.location import interquartile_mean
 from groundspeed.stats.moderated import (
     FamilyVariances,
@@ -49,6 +50,7 @@ __all__ = [
     "FamilyVariances",
     "FloatArray",
     "GateRule",
+    "Groups",
     "IntArray",
     "Look",
     "ModeratedVariance",
@@ -72,4 +74,5 @@ __all__ = [
     "summarise",
     "trigamma",
     "trigamma_inverse",
+    "two_groups",
 ]

@@ -1,3 +1,4 @@
+import itertools
 import re
 import shlex
 from collections.abc import Callable
@@ -308,11 +309,25 @@ def test_values(values: CheckRecord) -> None:
     assert_golden("text_values", text_report(values))
 
 
-def test_values_verbose(values: CheckRecord) -> None:
-    """The unchanged rows have their notes too, and nothing says where to find them."""
-    text = text_report(values, verbose=True)
-    assert "      a call takes less than the clock can tell\n" in text
-    assert "--verbose" not in text
+def test_unchanged_rows_are_listed_for_their_notes(check: Check, row: RowMaker) -> None:
+    """Eight at most, and how many more there are; without a note only verbose lists them."""
+    noted = [row(f"a.time_{n}", SAME, 1.0, notes=("so short",)) for n in range(10)]
+    record = check(*noted, row("a.time_plain", SAME, 1.0))
+    brief, whole = (text_report(record, verbose=v).splitlines() for v in (False, True))
+    assert brief.count("      so short") == 8
+    assert "  and 2 more same with a note; --verbose lists all" in brief
+    assert whole.count("      so short") == 10
+    assert sum(line.startswith("  same") for line in whole) == 11
+
+
+def test_a_long_note_is_wrapped(check: Check, row: RowMaker) -> None:
+    """Below its row, whole, and no wider than a terminal."""
+    note = "this benchmark is measured in a way that needs many words to be told of; " * 4
+    lines = text_report(check(row("a.time_b", SLOWER, 1.2, notes=(note,)))).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  slower")) + 1
+    told = list(itertools.takewhile(lambda line: line.startswith("      "), lines[start:]))
+    assert " ".join(line.strip() for line in told) == note.strip()
+    assert max(map(len, told)) <= 100
 
 
 def test_the_next_check_finds_the_very_row(values: CheckRecord) -> None:
