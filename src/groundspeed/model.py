@@ -140,8 +140,8 @@ class PairSummary:
         base_cpu_s: CPU time of all threads on base.
         candidate_cpu_s: The same for the candidate.
         samples: Samples per side.
-        drift: How much longer the last quarter of them took than the first, as a ratio, the
-            geometric mean of both sides; None of fewer than eight.
+        drift: How much longer the last quarter of them (one at least) took than the first, as a
+            ratio, the geometric mean of both sides; None of a single one.
     """
 
     pair: int

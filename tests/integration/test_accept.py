@@ -1,4 +1,4 @@
-"""Rules and accepted slowdowns on a toy project, measured coarsely so that no noise can decide."""
+"""Rules, acceptances and notes on a toy project, so coarsely that no noise can decide."""
 
 import json
 import subprocess
@@ -167,6 +167,46 @@ def test_a_value_of_which_more_is_better_is_worse_when_it_falls(project: Project
     assert by_label[LABEL]["metric"] == "cpu"
     assert project.run("accept", label, "--reason", "fewer and better").returncode == 0
     assert project.judged("HEAD~1")[0] == 0
+
+
+NOTED = """
+class Short:
+    number = 1
+
+    def setup(self):
+        self.kept = []
+
+    def time_short(self):
+        self.kept.append(1)
+
+
+class Growing:
+    def setup(self):
+        self.kept = []
+
+    def time_growing(self):
+        self.kept.extend(range(100))
+        sum(self.kept)
+
+
+def track_nothing():
+    return toy.work() or 0
+"""
+
+
+def test_what_a_number_may_not_be_is_noted(project: Project) -> None:
+    """Under the row and in the record, of unchanged rows too; the plain row has none."""
+    with (project.root / "benchmarks" / "core.py").open("a") as file:
+        file.write(NOTED)
+    (project.root / "src" / "toy" / "__init__.py").write_text("def work():\n    return 7\n")
+    _, report, record = project.judged("HEAD", "--min-effect", "30%", "--budget", "60")
+    notes = {c["row"]["name"].rpartition("_")[2]: c["notes"] for c in record["comparisons"]}
+    assert [len(notes[name]) for name in ("short", "growing", "nothing")] == [1, 1, 1], notes
+    assert "reading the clocks" in notes["short"][0]
+    assert "it changes its own work between calls" in notes["growing"][0]
+    assert "base gives 0 in 5 of 5 launch pairs" in notes["nothing"][0]
+    assert "reading the clocks" in report
+    assert "worse  " in report
 
 
 def test_a_rule_and_an_option_give_the_minimum_effect(project: Project) -> None:

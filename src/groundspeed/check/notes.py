@@ -33,9 +33,11 @@ def notes_on(comparison: Comparison, *, clocks_s: float = 0.0) -> tuple[str, ...
         comparison: The row, with its launch pairs.
         clocks_s: What a sample takes in which nothing is called, by the row's metric.
     """
+    clocks = tuple(_clocks(comparison, clocks_s))
     return (
-        *_clocks(comparison, clocks_s),
-        *_drift(comparison),
+        *clocks,
+        # Clocks themselves grow quicker when they are read again and again.
+        *(() if clocks else _drift(comparison)),
         *_groups(comparison),
         *_zeros(comparison),
     )
@@ -90,8 +92,8 @@ def _drift(comparison: Comparison) -> Iterator[str]:
         return
     yield (
         f"its samples {way} within a process, the last quarter taking {middle:.2g} times as long "
-        "as the first: it changes its own work between calls; let each call find what the first "
-        "one found"
+        "as the first: it changes its own work between calls, or is not warm yet; let each call "
+        "find what the first one found"
     )
 
 

@@ -19,8 +19,6 @@ from groundspeed.stats import FloatArray, interquartile_mean
 __all__ = ["calibrate_side", "take", "try_side", "turns"]
 
 _WALL, _CPU, _DELAY = range(3)
-# Samples that a quarter needs for one disturbed sample not to decide what it took.
-_LEAST_QUARTER = 2
 
 
 def calibrate_side(process: RowProcess, context: RowContext) -> Calibration:
@@ -133,9 +131,10 @@ def _summarise(
 
 def _drift(times: Sequence[FloatArray]) -> float | None:
     """How much longer the last quarter of the samples takes than the first, over all sides."""
-    quarter = min(map(len, times)) // 4
-    if quarter < _LEAST_QUARTER:
+    samples = min(map(len, times))
+    if samples == 1:
         return None
+    quarter = max(1, samples // 4)
     growths = [np.log(np.median(side[-quarter:]) / np.median(side[:quarter])) for side in times]
     return float(np.exp(np.mean(growths)))
 
