@@ -38,6 +38,8 @@ _SAME_CODE = "the benchmarks import nothing of the project, so both sides measur
 _NAMES_SHOWN = 5
 _VALUES = ("peakmemory", "memory", "track")
 _OF_THE_BENCHMARK: tuple[Metric, ...] = ("track", "recorded")
+# What a scenario is measured by beside what it records itself.
+_OF_EVERY_RUN = ("time_s", "peak_memory_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +216,7 @@ def directed(
 ) -> Calibration:
     """The calibration with what rules and markers say of which way is better.
 
-    Only of what a benchmark itself gives: of times and bytes less is always better.
+    Only of what a benchmark itself gives: of the time and memory it takes less is always better.
 
     Args:
         row: The benchmark.
@@ -223,7 +225,7 @@ def directed(
     """
     quantities = {
         name: replace(quantity, direction=directions.get(label, quantity.direction))
-        if quantity.metric in _OF_THE_BENCHMARK
+        if quantity.metric in _OF_THE_BENCHMARK and name not in _OF_EVERY_RUN
         else quantity
         for (name, quantity), label in zip(
             calibration.quantities.items(), labels_of(row, calibration), strict=True

@@ -289,6 +289,8 @@ def _check_again(record: CheckRecord, rows: Sequence[Comparison]) -> str:
     names = dict.fromkeys(_expression(row.row.name) for row in rows)
     named = names if len(names) <= _MAX_NAMED else record.settings.selection
     options = [f"-b {shlex.quote(name)}" for name in named]
+    if record.settings.suite != "asv":
+        options.append(f"--suite {record.settings.suite}")
     if record.settings.metric != "time":
         options.append(f"--metric {record.settings.metric}")
     return " ".join(["groundspeed check", *_sides(record), *options])

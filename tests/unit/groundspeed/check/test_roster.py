@@ -24,6 +24,7 @@ RECORDED = Calibration(
         "rate": Quantity(metric="recorded", unit="per s", direction="higher"),
         "depth": Quantity(metric="recorded", unit="unit", direction=None),
         "peak": Quantity(metric="peak_memory", unit="bytes"),
+        "time_s": Quantity(metric="recorded"),
     }
 )
 
@@ -115,11 +116,13 @@ def test_a_metric_that_cannot_be_compared_is_told() -> None:
 
 @pytest.mark.parametrize("said", ["lower", "higher"])
 def test_which_way_is_better_is_the_projects_to_say(said: Direction) -> None:
-    """Of what a benchmark gives itself; of bytes less is better, whatever anybody says."""
+    """Of what it gives itself; of time and memory less is better, whatever anybody says."""
     labels = labels_of(SCENARIO, RECORDED)
-    assert labels == tuple(f"{SCENARIO.name} {name}" for name in ("rate", "depth", "peak"))
+    assert labels == tuple(
+        f"{SCENARIO.name} {name}" for name in ("rate", "depth", "peak", "time_s")
+    )
     quantities = directed(SCENARIO, RECORDED, dict.fromkeys(labels, said)).quantities
-    assert [q.direction for q in quantities.values()] == [said, said, "lower"]
+    assert [q.direction for q in quantities.values()] == [said, said, "lower", "lower"]
     assert directed(SCENARIO, RECORDED, {}) == RECORDED
 
 

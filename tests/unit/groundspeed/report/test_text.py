@@ -333,13 +333,13 @@ def test_a_long_note_is_wrapped(check: Check, row: RowMaker) -> None:
 def test_the_next_check_finds_the_very_row(values: CheckRecord) -> None:
     """A test's name is no regular expression, and the metric that was asked for is kept."""
     worst = max(values.with_outcome(SLOWER), key=lambda c: c.ratio or 0.0)
-    asked = replace(values, settings=replace(values.settings, metric="cpu"))
+    asked = replace(values, settings=replace(values.settings, metric="cpu", suite="pytest"))
     lines = text_report(asked).splitlines()
     again, _, accept = lines[next(i for i, line in enumerate(lines) if "Next: " in line) :][:3]
-    *command, expression, option, metric = shlex.split(again.removeprefix("Next: "))
+    *command, expression, suite, pytest_, option, metric = shlex.split(again.removeprefix("Next: "))
     assert command == ["groundspeed", "check", "0f1e2d3c", "-b"]
     assert re.fullmatch(expression, DAY.name)
-    assert (option, metric) == ("--metric", "cpu")
+    assert (suite, pytest_, option, metric) == ("--suite", "pytest", "--metric", "cpu")
     assert shlex.split(accept) == ["groundspeed", "accept", worst.row.label, "--reason", "WHY"]
 
 
