@@ -26,16 +26,11 @@ _LARGEST_BLOCK = 512
 _BYTES_HEADER = 33
 
 
-def fill_holes(layout: int) -> Any:
-    """Fill them; what fills them is given back and must be kept.
-
-    Args:
-        layout: From 0. What is allocated from now on lies elsewhere in each, as it would after
-            another history; code that hashes addresses shows it.
-    """
+def fill_holes() -> Any:
+    """Fill them; what fills them is given back and must be kept."""
     sizes = range(_BLOCK, _LARGEST_BLOCK + 1, _BLOCK)
     begun: list[Any] = [None] * sum((_POOL - _POOL_HEADER) // size + 1 for size in sizes)
-    blocks = [_fill_pools(size, layout) for size in sizes]
+    blocks = [_fill_pools(size) for size in sizes]
     _begin_pools(sizes, begun)
     _fill_heap()
     return blocks, begun
@@ -65,15 +60,15 @@ def _end_at_page(allocate: Callable[[int], int]) -> None:
     allocate((rest if rest >= 2 * _BLOCK else rest + _PAGE) - 8)
 
 
-def _fill_pools(size: int, more: int) -> list[Any]:
-    """Blocks of this size until as many as a pool holds came from one place, and `more` pools."""
+def _fill_pools(size: int) -> list[Any]:
+    """Blocks of this size until as many as a pool holds came from one place."""
     count = (_POOL - _POOL_HEADER) // size
     kept = []
     for _ in range(_MOST_HOLES // count):
         kept.append(_blocks(size, count))
         if max(map(id, kept[-1])) - min(map(id, kept[-1])) < _POOL:
             break
-    return [*kept, *(_blocks(size, count) for _ in range(more))]
+    return kept
 
 
 def _begin_pools(sizes: Iterable[int], kept: list[Any]) -> None:

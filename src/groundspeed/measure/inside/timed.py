@@ -186,7 +186,7 @@ class TimedRow:
         taken = self._takes(loops, count)
         return [(sample["wall_ns"], sample["cpu_ns"], sample["delay_ns"]) for sample in taken]
 
-    def count(self, loops: int, warm_up: int) -> dict[str, int]:
+    def count(self, loops: int, *, warm_up: int) -> dict[str, int]:
         """Have valgrind count one sample, and one without a call, which is what marking costs.
 
         The collector is off meanwhile: when it runs depends on what was allocated before, and
@@ -318,7 +318,7 @@ def serve(channel: Channel, row: TimedRow) -> None:
             case "sample":
                 channel.send({"samples": row.samples(request["loops"], request["count"])})
             case "count":
-                channel.send(row.count(request["loops"], request["warm_up"]))
+                channel.send(row.count(request["loops"], warm_up=request["warm_up"]))
             case "quit":
                 row.close()
                 return

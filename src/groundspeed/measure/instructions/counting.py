@@ -66,8 +66,9 @@ def count(
             method="timed",
             cpus=cpus,
         ) as processes:
-            for side, counted in _count_sides(processes, calibration, dumps).items():
-                taken[side].append(counted)
+            counted = _count_sides(processes, calibration, dumps)
+            for side, instructions in counted.items():
+                taken[side].append(instructions)
     return Counts(base=tuple(taken["base"]), candidate=taken["candidate"][0])
 
 
@@ -76,7 +77,9 @@ def _count_sides(
 ) -> dict[Side, float]:
     for process in processes.values():
         process.answer("setup")
-    counted = {side: _per_call(side, p, calibration, dumps) for side, p in processes.items()}
+    counted = {
+        side: _per_call(side, process, calibration, dumps) for side, process in processes.items()
+    }
     for process in processes.values():
         process.quit()
     return counted
