@@ -209,6 +209,48 @@ def test_what_a_number_may_not_be_is_noted(project: Project) -> None:
     assert "worse  " in report
 
 
+SCENARIO = """
+import pytest
+import toy
+
+
+@pytest.mark.groundspeed(scenario=True, direction="higher", metrics={"depth": "lower"})
+def test_day(benchmark):
+    benchmark(toy.work)
+    benchmark.extra_info.update(rate=toy.RATE, depth=3)
+    if toy.RATE > 500:
+        benchmark.extra_info["odd"] = 7
+
+
+@pytest.mark.groundspeed(ignore=True, reason="known", until="2999-12-31", metric="cpu")
+def test_work(benchmark):
+    benchmark(toy.work)
+"""
+
+
+def test_markers_say_what_rules_do(project: Project) -> None:
+    """Which way is better, what is ignored; what one side does not record ends no check."""
+    tests = project.root / "tests"
+    tests.mkdir()
+    (tests / "test_toy.py").write_text(SCENARIO)
+    core = project.root / "src" / "toy" / "__init__.py"
+    core.write_text(f"{SOURCE.format(units=300_000)}RATE = 900\n")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "rate")
+    core.write_text(core.read_text().replace("900", "400"))
+    code, report, record = project.judged("HEAD", "--suite", "pytest", "--min-effect", "90%")
+    day = "tests/test_toy.py::test_day"
+    rows = {(c["row"]["name"], c["row"]["quantity"]): c for c in record["comparisons"]}
+    assert (code, record["slower"]) == (1, [f"{day} rate"]), report
+    assert rows[day, "rate"]["direction"] == "higher"
+    assert rows[day, "depth"]["direction"] == rows[day, "time_s"]["direction"] == "lower"
+    assert rows["tests/test_toy.py::test_work", ""]["ignored"]["reason"] == "known"
+    assert rows["tests/test_toy.py::test_work", ""]["metric"] == "cpu"
+    assert rows[day, "odd"]["outcome"] == "skipped"
+    (warning,) = [w for w in record["warnings"] if w.startswith(f"{day} odd: ")]
+    assert warning.endswith("is not recorded in every run of both sides; not compared")
+
+
 def test_a_rule_and_an_option_give_the_minimum_effect(project: Project) -> None:
     """What is typed wins over the default and not over the rule of a row."""
     with (project.root / "pyproject.toml").open("a") as file:

@@ -397,7 +397,10 @@ class Session:
                 measured = self._units[_unit(row)].measured.get(number)
                 if measured is None:
                     return
-                self._add_difference(ledger, row, measured[row.quantity], differences)
+                if row.quantity in measured:
+                    self._add_difference(ledger, row, measured[row.quantity], differences)
+                else:
+                    self._drop(ledger, _not_recorded(row))
             if ledger.finished:
                 return
             ledger.add_pair(differences)
@@ -413,10 +416,15 @@ class Session:
         values = _values(pair)
         ratio = log_ratio(*values, quantity.direction or "lower")
         if math.isnan(ratio):
-            ledger.drop(row)
-            self._ended[row] = _without_ratio(row, *values)
+            self._drop(ledger, _without_ratio(row, *values))
         else:
             differences[row] = bounded(ratio)
+
+    def _drop(self, ledger: Ledger, ended: Comparison) -> None:
+        """Leave a row out that cannot be compared after all, and say so."""
+        ledger.drop(ended.row)
+        self._ended[ended.row] = ended
+        self._warnings.append(f"{ended.row.label}: {ended.failures[0].message}; not compared")
 
     # Time
 
@@ -500,6 +508,12 @@ def _values(pair: PairSummary | ValuePair) -> tuple[float, float]:
     if isinstance(pair, PairSummary):
         return pair.base_s, pair.candidate_s
     return pair.base, pair.candidate
+
+
+def _not_recorded(row: Row) -> Comparison:
+    message = "is not recorded in every run of both sides"
+    note = Failure(side="candidate", stage="sampling", kind="absent", message=message)
+    return Comparison(row=row, outcome=Outcome.SKIPPED, failures=(note,))
 
 
 def _without_ratio(row: Row, base: float, candidate: float) -> Comparison:
