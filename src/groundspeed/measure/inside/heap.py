@@ -21,6 +21,7 @@ _MOST_HOLES = 200_000
 
 _POOL = 16_384
 _POOL_HEADER = 48
+_DENSE_POOLS = 4
 _BLOCK = 16
 _LARGEST_BLOCK = 512
 _BYTES_HEADER = 33
@@ -61,13 +62,14 @@ def _end_at_page(allocate: Callable[[int], int]) -> None:
 
 
 def _fill_pools(size: int) -> list[Any]:
-    """Blocks of this size until as many as a pool holds came from one place."""
+    """Blocks of this size until pool after pool came from one place, so that no hole was left."""
     count = (_POOL - _POOL_HEADER) // size
-    kept = []
-    for _ in range(_MOST_HOLES // count):
+    kept: list[Any] = []
+    dense = 0
+    while dense < _DENSE_POOLS and len(kept) * count < _MOST_HOLES:
         kept.append(_blocks(size, count))
-        if max(map(id, kept[-1])) - min(map(id, kept[-1])) < _POOL:
-            break
+        together = max(map(id, kept[-1])) - min(map(id, kept[-1])) < _POOL
+        dense = dense + 1 if together else 0
     return kept
 
 
