@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from groundspeed import __version__
+from groundspeed.check.counting import COUNTS_MIN_EFFECT, CountingSession
 from groundspeed.check.kept import Kept
 from groundspeed.check.plan import CheckPlan, Prepared
 from groundspeed.check.recording import record_of
@@ -20,12 +21,14 @@ from groundspeed.check.session import Session
 from groundspeed.errors import BrokenError
 from groundspeed.measure.environments import Environments, prepare
 from groundspeed.measure.environments.model import Side as SideEnvironment
+from groundspeed.measure.instructions import find_valgrind
 from groundspeed.measure.lockstep import Launcher
 from groundspeed.measure.machine import CpuPlan, describe_machine, plan_cpus
 from groundspeed.measure.pytest_tests import share_tests
 from groundspeed.measure.scratch import cache_folder, scratch_folder
 from groundspeed.measure.turn_lock import take_turn
 from groundspeed.model import CheckRecord, Side
+from groundspeed.stats import GateRule
 from groundspeed.store.calibrations import read_calibration, state_folder
 from groundspeed.store.digests import check_key, tree_digest
 from groundspeed.store.journal import JournalHeader
@@ -43,14 +46,16 @@ def run_check(
     """Measure base and candidate in launch pairs and decide; keeps and prints nothing.
 
     Raises:
-        UsageError: If nothing matches the selection, or a least effect is smaller than what a
-            self-test of this machine could see.
+        UsageError: If nothing matches the selection, a least effect is smaller than what a
+            self-test of this machine could see, or instructions are asked for without valgrind.
         BrokenError: If an environment or a whole side is broken.
     """
     started_at, start_s = datetime.now(UTC), clock()
     deadline_s = None if request.budget_s is None else start_s + request.budget_s
     cpus = plan_cpus(pin=request.pin, lanes=request.lanes)
     _refuse_unseeable(request, plan, progress, started_at)
+    if request.metric == "instructions":
+        find_valgrind()
     cache = cache_folder()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_disk_errors_explained(cache))
@@ -59,7 +64,7 @@ def run_check(
         prepared = Prepared(
             request=request,
             plan=plan,
-            rule=request.rule.for_budget(request.budget_s),
+            rule=_rule(request),
             environments=environments,
             tests=None if plan.tests is None else share_tests(plan.tests, environments),
             cpus=cpus,
@@ -94,6 +99,13 @@ def _environments(
     )
 
 
+def _rule(request: CheckRequest) -> GateRule:
+    rule = request.rule.for_budget(request.budget_s)
+    if request.metric == "instructions" and request.typed_min_effect is None:
+        return replace(rule, min_effect=COUNTS_MIN_EFFECT)
+    return rule
+
+
 def _session(
     prepared: Prepared,
     scratch: Path,
@@ -101,7 +113,18 @@ def _session(
     deadline_s: float | None,
     progress: Progress,
     kept: Kept,
-) -> Session:
+) -> Session | CountingSession:
+    if prepared.request.metric == "instructions":
+        return CountingSession(
+            launcher=_launcher(prepared, scratch),
+            min_effect=prepared.rule.min_effect,
+            excuses=prepared.plan.excuses(prepared.started_at.date()),
+            selection=_selection(prepared.request, prepared.plan),
+            folder=scratch / "counting",
+            clock=clock,
+            deadline_s=deadline_s,
+            progress=progress,
+        )
     return Session(
         launcher=_launcher(prepared, scratch),
         rule=prepared.rule,

@@ -136,10 +136,11 @@ class _CheckCommand(click.Command):
 )
 @click.option(
     "--metric",
-    type=click.Choice(["time", "wall", "cpu", "allocations"]),
+    type=click.Choice(["time", "wall", "cpu", "allocations", "instructions"]),
     default="time",
     show_default=True,
-    help="What to compare of time_ benchmarks; time is wall time without waiting for a CPU.",
+    help="What to compare of time_ benchmarks; time is wall time without waiting for a CPU, "
+    "instructions are counted by valgrind.",
 )
 @click.option("--pin/--no-pin", default=True, help="Keep each row on one CPU (default).")
 @click.option(
