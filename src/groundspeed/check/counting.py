@@ -43,6 +43,8 @@ _OUTCOMES = {
     Conclusion.SAME: Outcome.SAME,
     Conclusion.OPEN: Outcome.UNDECIDED,
 }
+# Which thread runs when is chance, and two counts may agree by chance, too.
+_REPEATS_OF_THREADS = 3
 _THREADS = (
     "it works in several threads: their instructions are counted, what they wait for each other is "
     "not, and valgrind lets only one run at a time"
@@ -63,6 +65,7 @@ class CountingSession:
         deadline_s: On that clock; None without limit.
         progress: Whom to tell.
         repeats: How often base is counted, at least 2: how much it varies says what to believe.
+            Three times as often where several threads work.
     """
 
     launcher: Launcher
@@ -200,12 +203,13 @@ class CountingSession:
         under_valgrind.descriptions()
         if not self._has_time():
             return None
+        more = 1 if trial.calibration.threads is None else _REPEATS_OF_THREADS
         try:
             counts = count(
                 under_valgrind,
                 context,
                 trial.calibration,
-                repeats=self.repeats,
+                repeats=self.repeats * more,
                 dumps=self.folder / "counts",
                 cpus=cpus,
             )
@@ -225,8 +229,8 @@ class CountingSession:
         label, most = max(self._spreads.items(), key=lambda item: item[1])
         where = f" ({label})" if most else ""
         told = (
-            f"each row's base was counted {self.repeats} times, each in a process of its own: at "
-            f"most {_shown(most)} apart{where}"
+            f"each row's base was counted {self.repeats} times or more, each in a process of its "
+            f"own: at most {_shown(most)} apart{where}"
         )
         return [told]
 
