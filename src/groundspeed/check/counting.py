@@ -45,6 +45,8 @@ _OUTCOMES = {
 }
 # Which thread runs when is chance, and two counts may agree by chance, too.
 _REPEATS_OF_THREADS = 3
+# A row may have two states, some processes being in one and some in the other.
+_CONFIRMING = 3
 _THREADS = (
     "it works in several threads: their instructions are counted, what they wait for each other is "
     "not, and valgrind lets only one run at a time"
@@ -203,21 +205,41 @@ class CountingSession:
         under_valgrind.descriptions()
         if not self._has_time():
             return None
-        more = 1 if trial.calibration.threads is None else _REPEATS_OF_THREADS
         try:
-            counts = count(
-                under_valgrind,
+            return self._count(under_valgrind, row, context, trial.calibration, cpus)
+        except RowFailedError as error:
+            return ended_by(row, [error.failure], broken=True)
+
+    def _count(
+        self,
+        pair: LaunchPair,
+        row: Row,
+        context: RowContext,
+        calibration: Calibration,
+        cpus: Sequence[int],
+    ) -> Comparison:
+        """Count and decide; whatever would be called slower or faster is counted again first."""
+        min_effect = self._own_effects.get(row.label, self.min_effect)
+        more = 1 if calibration.threads is None else _REPEATS_OF_THREADS
+
+        def counted(repeats: int, candidates: int) -> Counts:
+            return count(
+                pair,
                 context,
-                trial.calibration,
-                repeats=self.repeats * more,
+                calibration,
+                repeats=repeats,
+                candidates=candidates,
                 dumps=self.folder / "counts",
                 cpus=cpus,
             )
-        except RowFailedError as error:
-            return ended_by(row, [error.failure], broken=True)
-        self._spreads[row.label] = spread_of_repeats(counts.base)
-        min_effect = self._own_effects.get(row.label, self.min_effect)
-        return compare_counts(row, counts, trial.calibration, min_effect=min_effect)
+
+        counts = counted(self.repeats * more, 1)
+        found = compare_counts(row, counts, calibration, min_effect=min_effect)
+        if found.outcome in {Outcome.SLOWER, Outcome.FASTER}:
+            counts += counted(_CONFIRMING, _CONFIRMING)
+            found = compare_counts(row, counts, calibration, min_effect=min_effect)
+        self._spreads[row.label] = _spread(counts)
+        return found
 
     def _has_time(self) -> bool:
         return self.deadline_s is None or self.clock() < self.deadline_s
@@ -242,19 +264,19 @@ def compare_counts(
 
     Args:
         row: Which.
-        counts: Those of base, at least two, and the candidate's.
+        counts: Those of base, at least two, and at least one of the candidate.
         calibration: How it was sampled.
         min_effect: Its least effect, as ratio - 1.
     """
-    spread = spread_of_repeats(counts.base)
-    pair = ExactPair(base=counts.base[0], candidate=counts.candidate, spread=spread)
+    spread = _spread(counts)
+    pair = ExactPair(base=counts.base[0], candidate=counts.candidate[0], spread=spread)
     conclusion = pair.conclude(min_effect=min_effect)
     low, high = pair.ratio_range
     notes = [_THREADS] if calibration.threads is not None else []
     if conclusion is Conclusion.OPEN:
         notes.append(
-            f"{len(counts.base)} counts of base are {_shown(spread)} apart, which is a third of "
-            "the minimum effect or more: it does not do the same in every run; compare its time"
+            f"counts of one side are {_shown(spread)} apart, which is a third of the "
+            " minimum effect or more: it does not do the same in every run; compare its time"
         )
     return Comparison(
         row=row,
@@ -268,6 +290,12 @@ def compare_counts(
         values=(ValuePair(pair=0, base=pair.base, candidate=pair.candidate),),
         notes=tuple(notes),
     )
+
+
+def _spread(counts: Counts) -> float:
+    """How far apart the counts of one side are, of the side where that is more."""
+    sides = (counts.base, counts.candidate)
+    return max(spread_of_repeats(side) for side in sides if len(side) > 1)
 
 
 def _shown(spread: float) -> str:

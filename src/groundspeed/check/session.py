@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from groundspeed.check.budget import Budget
 from groundspeed.check.excuses import Excuses
 from groundspeed.check.kept import Kept
 from groundspeed.check.lanes import Done, Round, Task, side_by_side
 from groundspeed.check.ledger import Ledger, bounded, family_of
-from groundspeed.check.notes import notes_on
 from groundspeed.check.request import Progress
 from groundspeed.check.roster import (
     Caches,
@@ -28,6 +28,14 @@ from groundspeed.check.roster import (
     without_direction,
 )
 from groundspeed.check.shards import rows_elsewhere
+from groundspeed.check.units import (
+    Unit,
+    expected_s,
+    not_recorded,
+    unit_of,
+    values_of,
+    without_ratio,
+)
 from groundspeed.measure.lockstep import SIDES, Launcher, LaunchPair
 from groundspeed.measure.rows import (
     Calibration,
@@ -45,23 +53,14 @@ from groundspeed.model import (
     Outcome,
     PairSummary,
     Row,
-    Side,
     ValuePair,
     log_ratio,
 )
-from groundspeed.stats import Conclusion, GateRule
+from groundspeed.stats import GateRule
 
 __all__ = ["Session", "SessionResult"]
 
-_OUTCOMES = {
-    Conclusion.SLOWER: Outcome.SLOWER,
-    Conclusion.FASTER: Outcome.FASTER,
-    Conclusion.SAME: Outcome.SAME,
-    Conclusion.OPEN: Outcome.UNDECIDED,
-}
 _SLEPT = "the machine slept in the middle: what was being measured then was measured again"
-# What a row takes beside its samples: two forks, two setups, two ends.
-_OVERHEAD_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,25 +82,6 @@ class SessionResult:
     measuring_s: float
     excuses: Excuses
     other_rows: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Unit:
-    """What is measured as one: a benchmark, which gives a row for each of its quantities."""
-
-    context: RowContext
-    calibration: Calibration
-    phase: int
-    cost_s: float
-    measured: dict[int, Measured] = field(default_factory=dict)
-
-    def rows(self, unit: Row) -> dict[Row, Quantity]:
-        """Its rows that can be judged, with what they are."""
-        return {
-            replace(unit, quantity=name): quantity
-            for name, quantity in self.calibration.quantities.items()
-            if quantity.direction is not None
-        }
 
 
 @dataclass(kw_only=True)
@@ -131,14 +111,17 @@ class Session:
     deadline_s: float | None
     progress: Progress
     kept: Kept = field(default_factory=Kept)
-    _units: dict[Row, _Unit] = field(default_factory=dict, init=False)
+    _units: dict[Row, Unit] = field(default_factory=dict, init=False)
     _ended: dict[Row, Comparison] = field(default_factory=dict, init=False)
     _warnings: list[str] = field(default_factory=list, init=False)
     _open_pairs: list[LaunchPair] = field(default_factory=list, init=False)
     _pool: ThreadPoolExecutor = field(init=False)
+    _budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
-        self._pool = ThreadPoolExecutor(len(self.launcher.cpus.lanes))
+        lanes = len(self.launcher.cpus.lanes)
+        self._budget = Budget(clock=self.clock, deadline_s=self.deadline_s, lanes=lanes)
+        self._pool = ThreadPoolExecutor(lanes)
 
     def run(self) -> SessionResult:
         """Measure until every row is decided, the looks are used up or the time is over.
@@ -176,7 +159,11 @@ class Session:
         return pair
 
     def _close(self, pair: LaunchPair) -> None:
-        self._open_pairs.remove(pair)
+        """End a launch pair; of two who would, the first does."""
+        try:
+            self._open_pairs.remove(pair)
+        except ValueError:
+            return
         pair.close()
 
     def _close_all(self) -> None:
@@ -226,11 +213,11 @@ class Session:
             if ended is not None:
                 self._ended[row] = ended
             elif trial.calibration is not None:
-                self._units[row] = _Unit(
+                self._units[row] = Unit(
                     context=context,
                     calibration=self._directed(row, trial.calibration),
                     phase=self.chance.randrange(2),
-                    cost_s=_expected_s(trial.calibration, took_s),
+                    cost_s=expected_s(trial.calibration, took_s),
                     measured=self.kept.measured(row, trial.calibration),
                 )
                 self._end_if_broken_before(row)
@@ -269,7 +256,7 @@ class Session:
             known = self.kept.calibration(row)
             if known is not None:
                 return Trial(calibration=known, skipped=frozenset(), failures=()), 0.0
-            if not self._has_time():
+            if not self._budget.has_time():
                 return None
             start_s = self.clock()
             trial = calibrate(pair, context, cpus=cpus)
@@ -308,10 +295,10 @@ class Session:
     # Launch pairs until decided
 
     def _take_pairs(self, pair: LaunchPair, ledger: Ledger) -> None:
-        start_s, rows = self.clock(), len(ledger.open_rows)
+        rows = len(ledger.open_rows)
         ahead: LaunchPair | None = pair
         while not ledger.finished:
-            self._fit_into_budget(ledger)
+            self._budget.fit(ledger, lambda row: (unit_of(row), self._units[unit_of(row)].cost_s))
             if ledger.finished:
                 break
             numbers = range(ledger.pairs_done, ledger.pairs_done + ledger.pairs_to_next_look)
@@ -323,7 +310,7 @@ class Session:
                     round_.hold(tasks[0].number, ahead)
                 for done in round_.run():
                     self._take(done, ledger)
-                    self._tell(ledger, done.task.number, rows, start_s)
+                    self._tell(ledger, done.task.number, rows)
                 ahead, cut_short = round_.take_following(), round_.cut_short
             self._add_pairs(ledger, numbers)
             if cut_short:
@@ -338,7 +325,7 @@ class Session:
             start=self._start,
             close=self._close,
             measure=self._measure,
-            may_begin=self._has_time_for,
+            may_begin=lambda task: self._budget.has_time(self._units[task.row].cost_s),
             following=following if following < self.rule.looks[-1] else None,
             eager=bool(self.launcher.cpus.starting),
         )
@@ -348,7 +335,7 @@ class Session:
 
         What an interrupted check has measured already is not measured again.
         """
-        units = list(dict.fromkeys(_unit(row) for row in ledger.open_rows))
+        units = list(dict.fromkeys(unit_of(row) for row in ledger.open_rows))
         for row in self.chance.sample(units, len(units)):
             first = SIDES[(self._units[row].phase + number) % 2]
             task = Task(number=number, row=row, first=first, seed=self.chance.randrange(2**32))
@@ -394,13 +381,13 @@ class Session:
         for number in numbers:
             differences: dict[Row, float] = {}
             for row in ledger.open_rows:
-                measured = self._units[_unit(row)].measured.get(number)
+                measured = self._units[unit_of(row)].measured.get(number)
                 if measured is None:
                     return
                 if row.quantity in measured:
                     self._add_difference(ledger, row, measured[row.quantity], differences)
                 else:
-                    self._drop(ledger, _not_recorded(row))
+                    self._drop(ledger, not_recorded(row))
             if ledger.finished:
                 return
             ledger.add_pair(differences)
@@ -412,11 +399,11 @@ class Session:
         pair: PairSummary | ValuePair,
         differences: dict[Row, float],
     ) -> None:
-        quantity = self._units[_unit(row)].calibration.quantities[row.quantity]
-        values = _values(pair)
+        quantity = self._units[unit_of(row)].calibration.quantities[row.quantity]
+        values = values_of(pair)
         ratio = log_ratio(*values, quantity.direction or "lower")
         if math.isnan(ratio):
-            self._drop(ledger, _without_ratio(row, *values))
+            self._drop(ledger, without_ratio(row, *values))
         else:
             differences[row] = bounded(ratio)
 
@@ -426,41 +413,17 @@ class Session:
         self._ended[ended.row] = ended
         self._warnings.append(f"{ended.row.label}: {ended.failures[0].message}; not compared")
 
-    # Time
-
-    def _has_time(self) -> bool:
-        return self.deadline_s is None or self.clock() < self.deadline_s
-
-    def _has_time_for(self, task: Task) -> bool:
-        if self.deadline_s is None:
-            return True
-        return self.clock() + self._units[task.row].cost_s <= self.deadline_s
-
-    def _fit_into_budget(self, ledger: Ledger) -> None:
-        """Set aside what the time left does not reach for, those least likely slower first."""
-        if self.deadline_s is None:
-            return
-        lanes = len(self.launcher.cpus.lanes)
-        left_s = (self.deadline_s - self.clock()) * lanes
-        kept: set[Row] = set()
-        for row in ledger.doubt():
-            unit = _unit(row)
-            if unit in kept:
-                continue
-            left_s -= self._units[unit].cost_s * ledger.pairs_to_next_look
-            if left_s < 0:
-                break
-            kept.add(unit)
-        ledger.set_aside(r for r in ledger.open_rows if _unit(r) not in kept)
-
-    def _tell(self, ledger: Ledger, number: int, rows: int, start_s: float) -> None:
-        open_rows, elapsed_s = ledger.open_rows, self.clock() - start_s
+    def _tell(self, ledger: Ledger, number: int, rows: int) -> None:
+        open_rows = ledger.open_rows
         pairs_left = max(ledger.pairs_done + ledger.pairs_to_next_look - number, 0)
-        cost_s = sum(self._units[_unit(row)].cost_s for row in open_rows)
+        cost_s = sum(self._units[unit_of(row)].cost_s for row in open_rows)
         left_s = cost_s * pairs_left / len(self.launcher.cpus.lanes)
-        if self.deadline_s is not None:
-            left_s = min(left_s, max(0.0, self.deadline_s - start_s - elapsed_s))
-        self.progress.advance(pairs=number, rows_open=len(open_rows), rows=rows, left_s=left_s)
+        self.progress.advance(
+            pairs=number,
+            rows_open=len(open_rows),
+            rows=rows,
+            left_s=min(left_s, self._budget.left_s()),
+        )
 
     # How rows end
 
@@ -472,60 +435,4 @@ class Session:
             yield Comparison(row=name, outcome=Outcome.UNDECIDED)
         else:
             for row, quantity in unit.rows(name).items():
-                yield self._ended.get(row) or self._comparison(row, quantity, unit, ledger)
-
-    def _comparison(self, row: Row, quantity: Quantity, unit: _Unit, ledger: Ledger) -> Comparison:
-        estimate = ledger.estimate(row)
-        judged = len(ledger.differences(row))
-        taken = [unit.measured[n][row.quantity] for n in sorted(unit.measured)][:judged]
-        comparison = Comparison(
-            row=row,
-            outcome=_OUTCOMES[ledger.conclusion(row)],
-            metric=quantity.metric,
-            unit=quantity.unit,
-            direction=quantity.direction or "lower",
-            loops=unit.calibration.loops,
-            ratio=estimate.ratio if estimate else None,
-            ratio_low=estimate.ratio_low if estimate else None,
-            ratio_high=estimate.ratio_high if estimate else None,
-            confidence=self.rule.same_confidence if estimate else None,
-            p_slower=estimate.p_slower if estimate else None,
-            p_faster=estimate.p_faster if estimate else None,
-            detectable=estimate.detectable if estimate else None,
-            pairs=tuple(p for p in taken if isinstance(p, PairSummary)),
-            values=tuple(p for p in taken if isinstance(p, ValuePair)),
-        )
-        notes = notes_on(comparison, clocks_s=unit.calibration.clocks_s)
-        return replace(comparison, notes=notes)
-
-
-def _unit(row: Row) -> Row:
-    """The benchmark that a row is a quantity of."""
-    return replace(row, quantity="") if row.quantity else row
-
-
-def _values(pair: PairSummary | ValuePair) -> tuple[float, float]:
-    if isinstance(pair, PairSummary):
-        return pair.base_s, pair.candidate_s
-    return pair.base, pair.candidate
-
-
-def _not_recorded(row: Row) -> Comparison:
-    message = "is not recorded in every run of both sides"
-    note = Failure(side="candidate", stage="sampling", kind="absent", message=message)
-    return Comparison(row=row, outcome=Outcome.SKIPPED, failures=(note,))
-
-
-def _without_ratio(row: Row, base: float, candidate: float) -> Comparison:
-    side: Side = "base" if base < 0.0 else "candidate"
-    message = f"gives {min(base, candidate):g}, and a value below zero has no ratio"
-    note = Failure(side=side, stage="sampling", kind="negative", message=message)
-    return Comparison(row=row, outcome=Outcome.SKIPPED, failures=(note,))
-
-
-def _expected_s(calibration: Calibration, trial_s: float) -> float:
-    """About how long a row takes in one launch pair."""
-    if calibration.plan is None:
-        return trial_s
-    samples = calibration.plan.samples + calibration.plan.warm_up
-    return 2 * samples * calibration.sample_s + _OVERHEAD_S
+                yield self._ended.get(row) or unit.comparison(row, quantity, ledger, self.rule)
