@@ -28,19 +28,23 @@ class Counts:
 
     Attributes:
         base: Of base, a process of its own each; at least one.
-        candidate: Of the candidate.
+        candidate: Of the candidate, the same way.
     """
 
     base: tuple[float, ...]
-    candidate: float
+    candidate: tuple[float, ...]
+
+    def __add__(self, more: "Counts") -> "Counts":
+        return Counts(base=self.base + more.base, candidate=self.candidate + more.candidate)
 
 
-def count(
+def count(  # noqa: PLR0913 - a row in its place, each part by name
     pair: LaunchPair,
     context: RowContext,
     calibration: Calibration,
     *,
     repeats: int,
+    candidates: int = 1,
     dumps: Path,
     cpus: Sequence[int],
 ) -> Counts:
@@ -51,6 +55,7 @@ def count(
         context: The row.
         calibration: What was found on base without valgrind.
         repeats: How often base is counted, at least 1; each time in a new process.
+        candidates: How often the candidate is, at most as often as base.
         dumps: Where valgrind writes, see `counting_launcher`.
         cpus: Where to run; empty for anywhere.
 
@@ -58,7 +63,8 @@ def count(
         RowFailedError: If a side fails.
     """
     taken: dict[Side, list[float]] = {side: [] for side in SIDES}
-    for sides in (SIDES, *[SIDES[:1]] * (repeats - 1)):
+    for number in range(repeats):
+        sides = SIDES if number < candidates else SIDES[:1]
         with pair.row(
             {side: context.sides[side] for side in sides},
             timeout_s=_SLOWED_DOWN * context.timeout_s,
@@ -69,7 +75,7 @@ def count(
             counted = _count_sides(processes, calibration, dumps)
             for side, instructions in counted.items():
                 taken[side].append(instructions)
-    return Counts(base=tuple(taken["base"]), candidate=taken["candidate"][0])
+    return Counts(base=tuple(taken["base"]), candidate=tuple(taken["candidate"]))
 
 
 def _count_sides(
