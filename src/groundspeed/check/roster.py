@@ -89,9 +89,12 @@ def check_origin(descriptions: Descriptions) -> tuple[str, ...]:
         UsageError: If its tests cannot be run with these arguments.
         BrokenError: If a side imported what is not its own.
     """
+    refusals = {side: d.refusal for side, d in descriptions.items() if d.refusal is not None}
+    if refusals:
+        told = dict.fromkeys(refusals.values())
+        both = len(refusals) > len(told)  # one reason, which is no side's own
+        raise UsageError("; ".join(told if both else [f"{s}: {r}" for s, r in refusals.items()]))
     for side, description in descriptions.items():
-        if description.refusal is not None:
-            raise UsageError(f"{side}: {description.refusal}")
         if description.foreign_files:
             raise BrokenError(
                 f"{side}: {description.foreign_files[0]} was imported, which is not this "
@@ -165,8 +168,9 @@ def _left_out(count: int, kinds: Sequence[str], metric: str) -> str:
 def _nothing_selected(selection: Selection, able: Sequence[Row]) -> str:
     if not able:
         return (
-            "the suite has no benchmarks to compare; "
-            "add one to the benchmark folder (asv's naming: def time_x)"
+            "the suite has no benchmarks to compare; add one to the benchmark folder (asv's "
+            "naming: def time_x), or a test that uses the benchmark fixture (--suite pytest); "
+            "arguments of pytest may leave all of them out"
         )
     shown = ", ".join(row.label for row in able[:_NAMES_SHOWN])
     more = f" and {len(able) - _NAMES_SHOWN} more" if len(able) > _NAMES_SHOWN else ""
@@ -258,10 +262,18 @@ def without_direction(row: Row, calibration: Calibration) -> str | None:
 def _missing(side: Side, description: SideDescription, row: Row) -> Failure:
     """Why a row is not there on one side: its file could not be imported, or it is not defined."""
     for failure in description.failures:
-        module = failure.stage.removeprefix("import of ").partition(".")[2]
-        if row.name.startswith(module):
+        if _is_of(row.name, failure.stage.removeprefix("import of ")):
             return failure
     return Failure(side=side, stage="import", kind="absent", message="this side does not define it")
+
+
+def _is_of(name: str, failed: str) -> bool:
+    """Whether a row is defined in what could not be imported: a test's file, or asv's module."""
+    file, is_test, _ = name.partition("::")
+    if is_test:
+        place, _, last = failed.rpartition("/")
+        return file == failed or (last == "conftest.py" and file.startswith(place))
+    return name.startswith(failed.partition(".")[2])
 
 
 def ended_by(row: Row, failures: Sequence[Failure], *, broken: bool = False) -> Comparison:

@@ -6,6 +6,7 @@ import pytest
 from groundspeed.check.roster import (
     Caches,
     Selection,
+    _is_of,
     contexts_of,
     directed,
     labels_of,
@@ -140,3 +141,21 @@ def test_what_nobody_gave_a_direction_is_named() -> None:
     sentence = without_direction(SCENARIO, many)
     assert sentence is not None
     assert "records 'q0', 'q1', 'q2', 'q3', 'q4' and 2 more, and nobody" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "failed", "expected"),
+    [
+        ("core.time_it", "import of benchmarks.core", True),
+        ("core.time_it", "import of benchmarks.other", False),
+        ("tests/test_a.py::test_it", "import of tests/test_a.py", True),
+        ("tests/test_a.py::test_it", "import of tests/test_b.py", False),
+        ("tests/test_a.py::test_it", "import of tests/conftest.py", True),
+        ("tests/test_a.py::test_it", "import of docs/conftest.py", False),
+    ],
+)
+def test_a_row_ends_for_what_its_own_file_failed_of(
+    *, name: str, failed: str, expected: bool
+) -> None:
+    """The file of a benchmark, that of a test, or a conftest.py above it."""
+    assert _is_of(name, failed.removeprefix("import of ")) is expected
