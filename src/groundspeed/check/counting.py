@@ -276,7 +276,7 @@ def compare_counts(
     if conclusion is Conclusion.OPEN:
         notes.append(
             f"counts of one side are {_shown(spread)} apart, which is a third of the "
-            " minimum effect or more: it does not do the same in every run; compare its time"
+            "minimum effect or more: it does not do the same in every run; compare its time"
         )
     return Comparison(
         row=row,
