@@ -408,7 +408,7 @@ def test_full_disk_for_the_sources(project: Project) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
 def test_interrupted(project: Project, own_cache_folder: Path, number: signal.Signals) -> None:
-    """An interrupted check ends at once with 130 and keeps nothing."""
+    """An interrupted check ends at once with 130 and keeps no record."""
     project.write("benchmarks/core.py", BENCHMARKS + "time_work.number = 100_000\n")
     process = subprocess.Popen(CHECK, cwd=project.root, stderr=subprocess.PIPE, text=True)
     _wait_until_measuring(own_cache_folder)
@@ -443,3 +443,114 @@ def _wait_until_measuring(cache: Path) -> None:
         assert time.monotonic() < deadline, "the check never began to measure"
         time.sleep(0.02)  # waiting for another process
     time.sleep(0.3)  # into the sampling
+
+
+def test_an_interrupted_check_goes_on_where_it_was_killed(
+    project: Project, own_cache_folder: Path
+) -> None:
+    """The same command takes over every launch pair that was measured whole, and then forgets."""
+    project.write("benchmarks/core.py", BENCHMARKS + "time_work.number = 20_000\n")
+    command = [*CHECK, "HEAD~1", *COARSE, "--no-record"]
+    process = subprocess.Popen(command, cwd=project.root)
+    journals = own_cache_folder / "groundspeed" / "journals"
+    deadline = time.monotonic() + 60
+    while not (kept := _pairs_kept(journals)):
+        assert time.monotonic() < deadline, "no launch pair was kept"
+        time.sleep(0.02)  # waiting for another process
+    process.kill()
+    process.wait()
+    code, record = project.judged("HEAD~1", *COARSE)
+    assert code == 0
+    assert any("interrupted after" in warning for warning in record["warnings"])
+    (row,) = record["comparisons"]
+    numbers = [pair["pair"] for pair in row["pairs"]]
+    assert numbers == list(range(len(numbers)))
+    assert row["pairs"][0]["base_s"] == pytest.approx(kept[0])
+    assert not list(journals.iterdir())
+
+
+def _pairs_kept(journals: Path) -> list[float]:
+    """Seconds of base in every launch pair that a journal holds."""
+    text = b"".join(path.read_bytes() for path in journals.glob("*.jsonl"))
+    whole = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
+    pairs = [line["times"] for line in whole if line["type"] == "pair"]
+    return [summary["base_s"] for times in pairs for summary in times.values()]
+
+
+def test_shards_are_merged_to_the_verdict_of_the_whole(project: Project, tmp_path: Path) -> None:
+    """What is slower in one part blocks the whole, and a part without rows is no obstacle."""
+    project.write("benchmarks/core.py", BENCHMARKS + "\ndef time_steady():\n    sum(range(500))\n")
+    project.commit(200)
+    parts = [tmp_path / f"part{index}.json" for index in (1, 2, 3)]
+    codes = []
+    for index, part in enumerate(parts, start=1):
+        options = ["--shard", f"{index}/3", "--no-record", "--output", f"json:{part}"]
+        codes.append(project.check("HEAD~1", "HEAD", *COARSE, *options).returncode)
+    assert sorted(codes) == [0, 0, 1]
+    merged = tmp_path / "whole.json"
+    done = subprocess.run(
+        [*CHECK[:-1], "merge", *map(os.fspath, parts), "--no-record", "--output", f"json:{merged}"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    record = json.loads(merged.read_text(encoding="utf-8"))
+    assert (done.returncode, record["slower"]) == (1, ["core.time_work"])
+    assert record["same"] == ["core.time_steady"]
+    assert record["shard"] is None
+
+
+def test_two_checks_in_one_checkout_wait_for_each_other(project: Project) -> None:
+    """Both come to their verdict, one after the other, each with a record of its own."""
+    command = [*CHECK, "HEAD~1", *COARSE]
+    both = [
+        subprocess.Popen(command, cwd=project.root, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in both]
+    assert [code for _, code in ended] == [0, 0], ended
+    assert len(list((project.root / "results" / "checks").glob("*.json"))) == 2
+
+
+def test_values_are_compared_as_times_are(project: Project) -> None:
+    """Tracked values and memory have a ratio, a unit and a verdict; coroutines are awaited."""
+    project.write(
+        "benchmarks/core.py",
+        "import asyncio\nimport toy\n"
+        "def track_units():\n    return toy.UNITS\n"
+        "track_units.unit = 'units'\n"
+        "def track_nothing():\n    return 0\n"
+        "def track_text():\n    return 'many'\n"
+        "def peakmem_list():\n    return [0] * 10_000\n"
+        "async def time_awaited():\n    await asyncio.sleep(0)\n"
+        "    for _ in range(200):\n        toy.work()\n"
+        "def time_lost():\n    return asyncio.sleep(0)\n",
+    )
+    for units in (100, 150):
+        project.write("src/toy/__init__.py", "")
+        source = f"UNITS = {units}\n" + SOURCE.format(units=units)
+        project.write("src/toy/__init__.py", source)
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", f"{units} tracked units")
+    code, record = project.judged("HEAD~1", "HEAD", *COARSE)
+    assert code == 1
+    assert record["slower"] == ["core.track_units", "core.time_awaited"]
+    assert {"core.track_nothing", "core.peakmem_list"} <= set(record["same"])
+    (tracked,) = [c for c in record["comparisons"] if c["row"]["name"] == "core.track_units"]
+    assert (tracked["ratio"], tracked["unit"]) == (pytest.approx(1.5), "units")
+    assert "must be a number" in message(record, "track_text")
+    assert "coroutine" in message(record, "time_lost")
+
+
+def test_allocations_are_compared_where_they_are_asked_for(project: Project) -> None:
+    """The peak of what a call allocates, on the benchmarks that are timed otherwise."""
+    for size in (1000, 2000):
+        project.write("src/toy/__init__.py", f"def work():\n    return [None] * {size}\n")
+        project.git("add", "--all")
+        project.git("commit", "--quiet", "--message", f"a list of {size}")
+    code, record = project.judged("HEAD~1", "HEAD", "--metric", "allocations")
+    assert (code, record["slower"]) == (1, ["core.time_work"])
+    (row,) = record["comparisons"]
+    assert (row["metric"], row["unit"]) == ("allocations", "bytes")
+    assert row["ratio"] == pytest.approx(2.0, rel=0.05)

@@ -24,7 +24,7 @@ def test_equal_counts_are_the_same(base: float, repeats: int) -> None:
     assert row.notes == ()
 
 
-@given(base=COUNTS, effect=st.floats(0.0021, 1.0))
+@given(base=COUNTS, effect=st.floats(1.05 * COUNTS_MIN_EFFECT, 1.0))
 def test_exchanging_the_sides_exchanges_the_outcome(base: float, effect: float) -> None:
     """What is slower one way round is faster the other way round."""
     more = base * (1.0 + effect)
@@ -38,7 +38,7 @@ def test_exchanging_the_sides_exchanges_the_outcome(base: float, effect: float) 
     assert back.outcome is Outcome.FASTER
 
 
-@given(base=COUNTS, spread=st.floats(0.001, 0.5), effect=st.floats(-0.5, 1.0))
+@given(base=COUNTS, spread=st.floats(COUNTS_MIN_EFFECT / 2.9, 0.5), effect=st.floats(-0.5, 1.0))
 def test_repeats_far_apart_leave_it_open(base: float, spread: float, effect: float) -> None:
     """Where base differs from itself by a third of the least effect nothing is called anything."""
     counts = Counts(base=(base, base * (1.0 + spread)), candidate=(base * (1.0 + effect),))
@@ -47,7 +47,7 @@ def test_repeats_far_apart_leave_it_open(base: float, spread: float, effect: flo
     assert any("compare its time" in note for note in row.notes)
 
 
-@given(base=COUNTS, spread=st.floats(0.0, 0.0006), effect=st.floats(-0.5, 1.0))
+@given(base=COUNTS, spread=st.floats(0.0, COUNTS_MIN_EFFECT / 3.5), effect=st.floats(-0.5, 1.0))
 def test_the_interval_holds_the_ratio(base: float, spread: float, effect: float) -> None:
     """The ratio lies in its range, and the values are those of the pair."""
     counts = Counts(base=(base, base * (1.0 + spread)), candidate=(base * (1.0 + effect),))
