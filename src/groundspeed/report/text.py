@@ -245,6 +245,11 @@ def _power(judged: Sequence[Comparison]) -> str:
     return f"{seen} on half of the rows;\none of {format_percent(worst)} on the noisiest, {label}."
 
 
+def _all_counted(undecided: Sequence[Comparison]) -> bool:
+    """Whether counts are what left these rows open, and not the end of the time."""
+    return all(c.values for c in undecided)
+
+
 def _next_steps(record: CheckRecord, *, verbose: bool) -> str:
     steps: list[str] = []
     slower = [c for c in record.comparisons if c.blocking]
@@ -256,6 +261,8 @@ def _next_steps(record: CheckRecord, *, verbose: bool) -> str:
         steps.append(f"groundspeed accept {shlex.quote(worst.row.label)} --reason WHY")
     elif undecided and _out_of_looks(record, undecided):
         steps += _wider(record, undecided)
+    elif undecided and record.settings.metric == "instructions" and _all_counted(undecided):
+        steps.append(_check_again(record, undecided, metric="time"))
     elif undecided:
         steps.append(_check_again(record, undecided))
         steps.append("with a longer --budget, or none")
@@ -284,15 +291,21 @@ def _out_of_looks(record: CheckRecord, undecided: Sequence[Comparison]) -> bool:
     return all(len(row.log_ratios) >= record.settings.looks[-1] for row in undecided)
 
 
-def _check_again(record: CheckRecord, rows: Sequence[Comparison]) -> str:
-    """The command that measures these rows again; the whole suite if they are too many to name."""
+def _check_again(
+    record: CheckRecord, rows: Sequence[Comparison], *, metric: str | None = None
+) -> str:
+    """The command that measures these rows again, by the same metric unless another is named.
+
+    The whole suite if they are too many to name.
+    """
+    metric = metric or record.settings.metric
     names = dict.fromkeys(_expression(row.row.name) for row in rows)
     named = names if len(names) <= _MAX_NAMED else record.settings.selection
     options = [f"-b {shlex.quote(name)}" for name in named]
     if record.settings.suite != "asv":
         options.append(f"--suite {record.settings.suite}")
-    if record.settings.metric != "time":
-        options.append(f"--metric {record.settings.metric}")
+    if metric != "time":
+        options.append(f"--metric {metric}")
     return " ".join(["groundspeed check", *_sides(record), *options])
 
 

@@ -379,3 +379,19 @@ def test_an_undecided_row_with_a_rule_is_helped_by_its_rule(check: Check, row: R
     text = text_report(record)
     assert "Next: raise min-effect in the rules for these rows" in text
     assert "By rule that is 5 % for 1 row, with `same` within 15 %." in text
+
+
+def test_counts_that_vary_are_left_to_time(check: Check, row: RowMaker) -> None:
+    """More counts would not help where one side's own are apart, and no budget ended them."""
+    counted = replace(
+        row("pool.time_threads", UNDECIDED, 1.001),
+        metric="instructions",
+        unit="instructions",
+        pairs=(),
+        values=(ValuePair(pair=0, base=1000.0, candidate=1001.0),),
+    )
+    record = check(counted)
+    record = replace(record, settings=replace(record.settings, metric="instructions"))
+    (command,) = re.findall(r"^Next: (.*)$", text_report(record), re.MULTILINE)
+    assert command.endswith("-b pool.time_threads")
+    assert "--budget" not in text_report(record)
