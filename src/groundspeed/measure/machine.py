@@ -43,8 +43,8 @@ class CpuPlan:
 def plan_cpus(*, pin: bool = True, lanes: int | None = None) -> CpuPlan:
     """Choose the CPUs that are least busy just now, one of every core.
 
-    Rows are measured side by side, each on a CPU of its own, which costs no precision
-    (docs/decisions/0011-lanes.md). From three cores on one is left to everything else.
+    Rows are measured side by side, each on a CPU of its own, which costs less precision than time
+    it saves (docs/decisions/0011-lanes.md). From three cores on one is left to everything else.
 
     Args:
         pin: Whether to keep samples on CPUs at all.
