@@ -25,6 +25,7 @@ __all__ = ["Clocks", "Reading"]
 
 _TASKS = "/proc/self/task"
 _FIELD_BYTES = 100
+_TICKS_NS = 25_000_000
 
 Reading = dict[str, int]
 """wall_ns, cpu_ns (of all threads), main_ns (CPU time of this thread), delay_ns, clean_ns."""
@@ -164,8 +165,16 @@ def _open_schedstat() -> int | None:
     """The file that counts run-queue delay; None where a kernel does not count it."""
     try:
         descriptor = os.open("/proc/self/schedstat", os.O_RDONLY)
-        run_ns, _, turns = (int(field) for field in os.pread(descriptor, _FIELD_BYTES, 0).split())
-    except (OSError, ValueError):
+    except OSError:
         return None
-    # This process has run, so zeros mean that nothing is counted.
-    return descriptor if run_ns and turns else None
+    # A process that has only begun may read zeros until the scheduler's next tick.
+    until_ns = time.process_time_ns() + _TICKS_NS
+    while True:
+        try:
+            ran_ns, _, turns = (int(f) for f in os.pread(descriptor, _FIELD_BYTES, 0).split())
+        except (OSError, ValueError):
+            return None
+        if ran_ns and turns:
+            return descriptor
+        if time.process_time_ns() > until_ns:
+            return None
