@@ -2,10 +2,18 @@
 
 import os
 import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
+
+from sergas.errors import ServerNotFoundError
+from sergas.servers import OWN, PostgresServer, ValkeyServer, start_postgres, start_valkey
+
+S = TypeVar("S")
 
 # How long an example takes is the machine's affair: a limit would be a timed assertion.
 hypothesis.settings.register_profile(
@@ -27,3 +35,61 @@ def own_cache_folder(
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(folder))
     monkeypatch.setenv("XDG_STATE_HOME", os.fspath(folder / "state"))
     return folder
+
+
+def _had(start: Callable[[], S]) -> S:
+    """A server; on Linux the test extra brings one, so there its absence is a failure."""
+    try:
+        return start()
+    except ServerNotFoundError as error:
+        if sys.platform == "linux":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def cluster_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where fresh clusters are kept to be copied: the second server starts faster."""
+    return tmp_path_factory.mktemp("clusters")
+
+
+@pytest.fixture(scope="session")
+def postgres(cluster_cache: Path) -> Iterator[PostgresServer]:
+    """A real PostgreSQL for the session, given or started. Leave it running and as it was."""
+    with _had(lambda: start_postgres(cache=cluster_cache)) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_dsn(postgres: PostgresServer) -> Iterator[str]:
+    """URL of a fresh PostgreSQL database of the test's own."""
+    with postgres.new_database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def private_postgres(cluster_cache: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL to stop, kill, restart, and cut off: its `dsn` leads over a proxy."""
+    with _had(lambda: start_postgres(sources=OWN, proxy=True, cache=cluster_cache)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A real Valkey or Redis for the session, given or started. Leave it running."""
+    with _had(start_valkey) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey: ValkeyServer) -> Iterator[str]:
+    """URL of an empty Valkey database of the test's own; subscriptions see the others' messages."""
+    with valkey.new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def private_valkey() -> Iterator[ValkeyServer]:
+    """A Valkey to stop, kill, restart, cut off, slow down: its `url` leads over a proxy."""
+    with _had(lambda: start_valkey(sources=OWN, proxy=True)) as server:
+        yield server

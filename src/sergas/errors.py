@@ -8,6 +8,7 @@ __all__ = [
     "CacheLevelError",
     "CacheValueError",
     "ForeignConnectionError",
+    "MissingExtraError",
     "NotPicklableError",
     "PoolClosedError",
     "PoolError",
@@ -17,6 +18,10 @@ __all__ = [
     "QueryPlanError",
     "RecursiveLoadError",
     "SergasError",
+    "ServerError",
+    "ServerNotFoundError",
+    "ServerNotOursError",
+    "ServerStartError",
     "UncacheableError",
     "WorkerCrashedError",
 ]
@@ -24,6 +29,10 @@ __all__ = [
 
 class SergasError(Exception):
     """Base of every error sergas raises on purpose."""
+
+
+class MissingExtraError(SergasError, ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""
 
 
 class PoolError(SergasError):
@@ -80,3 +89,19 @@ class WorkerCrashedError(ProcessorError, RuntimeError):
 
 class QueryPlanError(SergasError, ValueError):
     """The database refused to plan a query."""
+
+
+class ServerError(SergasError):
+    """A server for development and tests could not be had or used."""
+
+
+class ServerNotFoundError(ServerError, LookupError):
+    """No server was found: none is named, none is installed, or the one that is named is mute."""
+
+
+class ServerStartError(ServerError, RuntimeError):
+    """A server that was found did not start; the message has what it wrote."""
+
+
+class ServerNotOursError(ServerError, RuntimeError):
+    """Something was asked of a server that it cannot do as it was had: a given one is not ended."""

@@ -1,0 +1,46 @@
+"""The words that servers, their search and their faults have in common."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["OWN", "SEARCH_ORDER", "Account", "Address", "Given", "Profile", "Source"]
+
+Source = Literal["dsn", "path", "wheel"]
+Profile = Literal["durable", "fast"]
+
+SEARCH_ORDER: tuple[Source, ...] = ("dsn", "path", "wheel")
+OWN: tuple[Source, ...] = ("path", "wheel")
+"""The sources whose server is started here, so that it may be stopped, killed and thrown away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A server that runs already, as the environment names it."""
+
+    url: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a server listens: a Unix socket, or a port of the loopback address.
+
+    Attributes:
+        path: The socket, or None for TCP.
+        host: The numeric address or name, for TCP.
+        port: 1 to 65535 for TCP.
+    """
+
+    path: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The user and group that a server runs as, by number."""
+
+    name: str
+    user: int
+    group: int
