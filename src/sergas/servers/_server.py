@@ -303,7 +303,7 @@ def _close(proxy: Proxy | None, home: Home | None) -> None:
 
 
 def _reserve() -> socket.socket:
-    """A loopback port that nobody else is given; with SO_REUSEADDR, as servers have, one listens."""
+    """A loopback port that nobody else is given; a server, with SO_REUSEADDR, may listen there."""
     reserved = socket.socket()
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reserved.bind(("127.0.0.1", 0))
