@@ -7,9 +7,9 @@ as an unprivileged user, and is gone when this process is, however it ends.
 """
 
 from sergas.servers._binaries import Places
-from sergas.servers._model import OWN, SEARCH_ORDER, Profile, Source
+from sergas.servers._model import OWN, SEARCH_ORDER, Profile, Source, Transport
 from sergas.servers._postgres import PostgresServer, start_postgres
-from sergas.servers._server import Server, Transport
+from sergas.servers._server import Server
 from sergas.servers._valkey import ValkeyServer, start_valkey
 
 __all__ = [

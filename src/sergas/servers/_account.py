@@ -8,7 +8,7 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sergas.errors import ServerStartError
@@ -93,17 +93,17 @@ def _allows(status: os.stat_result, account: Account, wanted: int) -> bool:
     return mode & wanted == wanted
 
 
-def private_base(account: Account | None, candidates: Iterable[Path] = ()) -> Path:
+def private_base(account: Account | None, candidates: Sequence[Path] | None = None) -> Path:
     """Where the private folder goes: the first place that is short, writable and within reach.
 
     Args:
         account: Whom the server runs as.
-        candidates: Looked at first; the system's temporary folders follow.
+        candidates: Where to look; the system's temporary folders unless given.
 
     Raises:
         ServerStartError: If there is none.
     """
-    looked = [*candidates, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 a private folder is made inside
+    looked = candidates if candidates is not None else _temporary_folders()
     for base in looked:
         if (
             len(os.fsencode(base)) <= _BASE_BYTES_MAX
@@ -116,6 +116,10 @@ def private_base(account: Account | None, candidates: Iterable[Path] = ()) -> Pa
         f"reached by {account.name if account else 'this user'}, or have more than "
         f"{_BASE_BYTES_MAX} bytes; set TMPDIR"
     )
+
+
+def _temporary_folders() -> list[Path]:
+    return [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 a private folder is made inside
 
 
 def _can_pass(folder: Path, account: Account | None) -> bool:

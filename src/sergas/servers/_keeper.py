@@ -91,6 +91,8 @@ class Keeper:
     @property
     def is_running(self) -> bool:
         """Whether a program was started and has not ended."""
+        if not self._finalizer.alive:
+            return False
         running: bool = self._ask(do="state")["running"]
         return running
 
@@ -111,6 +113,8 @@ class Keeper:
         self._finalizer()
 
     def _ask(self, **request: Any) -> dict[str, Any]:
+        if not self._finalizer.alive:
+            raise ServerStartError("server: it is closed and its folder gone; start a new one")
         answer = self._talk.ask(request)
         if "error" in answer:
             raise ServerStartError(f"{request.get('argv', ['keeper'])[0]}: {answer['error']}")

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,7 @@ LOCK = "lock"
 _POLL_S = 0.02
 _KILL_WAIT_S = 5.0
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _IPC_RMID = 0
 
 
@@ -49,6 +51,7 @@ class Keeper:
         self._program: subprocess.Popen[bytes] | None = None
         self._farewell = signal.SIGKILL
         self._parent_fd = _pidfd(parent)
+        _adopt_orphans()
         sweep(base)
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         self._lock = hold(self.folder)
@@ -84,6 +87,7 @@ class Keeper:
     def _start(self, asked: dict[str, Any]) -> dict[str, Any]:
         if self._program is not None and self._program.poll() is None:
             return {"error": f"process {self._program.pid} still runs"}
+        self._kill_orphans()
         self._farewell = signal.Signals[asked["farewell"]]
         account = asked["account"]
         groups: dict[str, Any] = (
@@ -138,7 +142,18 @@ class Keeper:
                 program.send_signal(signal.Signals[name])
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.wait(wait_s)
+        if program.poll() is not None:
+            self._kill_orphans()
         return program.poll()
+
+    def _kill_orphans(self) -> None:
+        """End what a program that has ended left behind, such as PostgreSQL's busy backends."""
+        until = time.monotonic() + _KILL_WAIT_S
+        while (orphans := children(os.getpid())) and time.monotonic() < until:
+            for orphan in orphans:
+                with contextlib.suppress(OSError):
+                    os.kill(orphan, signal.SIGKILL)
+                    os.waitpid(orphan, 0)
 
     def _next(self) -> dict[str, Any] | None:
         """The next request; None for `close` or the end of the pipe."""
@@ -249,12 +264,22 @@ def _forget(names: set[Path], segments: set[int]) -> None:
 
 
 def _die_with_keeper(farewell: signal.Signals) -> Any:
+    prctl = _prctl()
+    return None if prctl is None else lambda: prctl(_PR_SET_PDEATHSIG, int(farewell))
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what a killed server leaves behind, so that it can be found."""
+    if (prctl := _prctl()) is not None:
+        prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl() -> Any:
     if sys.platform != "linux":
         return None
     import ctypes
 
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, int(farewell))
+    return ctypes.CDLL(None).prctl
 
 
 def _pidfd(pid: int) -> int | None:
@@ -266,7 +291,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 @contextlib.contextmanager
-def _closing(descriptor: int | None) -> Any:
+def _closing(descriptor: int | None) -> Iterator[int | None]:
     try:
         yield descriptor
     finally:

@@ -1,13 +1,27 @@
 """The words that servers, their search and their faults have in common."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-__all__ = ["OWN", "SEARCH_ORDER", "Account", "Address", "Given", "Profile", "Source"]
+from sergas.errors import ServerError
+
+__all__ = [
+    "OWN",
+    "SEARCH_ORDER",
+    "Account",
+    "Address",
+    "Given",
+    "Profile",
+    "Source",
+    "Transport",
+    "check_choices",
+]
 
 Source = Literal["dsn", "path", "wheel"]
 Profile = Literal["durable", "fast"]
+Transport = Literal["unix", "tcp"]
 
 SEARCH_ORDER: tuple[Source, ...] = ("dsn", "path", "wheel")
 OWN: tuple[Source, ...] = ("path", "wheel")
@@ -44,3 +58,20 @@ class Account:
     name: str
     user: int
     group: int
+
+
+def check_choices(profile: Profile, transport: Transport, sources: Sequence[Source]) -> None:
+    """Refuse words that are none of ours.
+
+    Raises:
+        ServerError: If one is.
+    """
+    if isinstance(sources, str) or not sources:
+        raise ServerError(f"server: sources {sources!r}, needed a tuple such as ('path', 'wheel')")
+    for what, got, offered in (
+        ("profile", profile, get_args(Profile)),
+        ("transport", transport, get_args(Transport)),
+        *(("source", source, SEARCH_ORDER) for source in sources),
+    ):
+        if got not in offered:
+            raise ServerError(f"server: {what} {got!r}, needed one of {', '.join(offered)}")

@@ -14,9 +14,17 @@ from sergas.errors import MissingExtraError, ServerNotFoundError
 from sergas.servers import _commands
 from sergas.servers._binaries import POSTGRES, Places, find
 from sergas.servers._cluster import make_cluster
-from sergas.servers._model import SEARCH_ORDER, Address, Given, Profile, Source
+from sergas.servers._model import (
+    SEARCH_ORDER,
+    Address,
+    Given,
+    Profile,
+    Source,
+    Transport,
+    check_choices,
+)
 from sergas.servers._proxy import Proxy
-from sergas.servers._server import Engine, Home, Server, Transport
+from sergas.servers._server import Engine, Home, Server
 
 __all__ = ["PostgresServer", "start_postgres"]
 
@@ -69,9 +77,9 @@ class PostgresServer(Server):
 
     def _url(self, *, through_proxy: bool, database: str | None = None) -> str:
         parameters = dict(self._parameters)
-        if through_proxy and self._proxy is not None:
+        if through_proxy and self._wire is not None:
             parameters.pop("hostaddr", None)
-            parameters |= _place(self._proxy.address)
+            parameters |= _place(self._wire.address)
         if database is not None:
             parameters["dbname"] = database
         return url(parameters)
@@ -107,33 +115,32 @@ def start_postgres(  # noqa: PLR0913 keywords, each with a default
         ServerStartError: If it does not come up; the message has what it wrote.
         MissingExtraError: If a server is given, and psycopg is not installed.
     """
+    check_choices(profile, transport, sources)
     found = find(
         POSTGRES, places or Places(), ("path",) if bin_dir is not None else sources, bin_dir
     )
     if isinstance(found, Given):
         return _given(found, proxy=proxy)
-    home = Home(found, transport, f".s.PGSQL.{_PORT}", _PORT)
-    wire = None
-    try:
+    with contextlib.ExitStack() as undo:
+        home = Home(found, transport, f".s.PGSQL.{_PORT}", _PORT)
+        undo.callback(home.close)
         make_cluster(home, cache or platformdirs.user_cache_path("sergas"))
         parameters = {"user": _commands.SUPERUSER, "dbname": "postgres", **_place(home.address)}
         if transport == "tcp":
             parameters["password"] = home.password
-        wire = home.proxy() if proxy else None
+        if proxy:
+            home.lay_wire()
         server = PostgresServer(
             source=found.source,
             profile=profile,
             version=found.version,
             engine=_engine(home, profile, settings or {}),
-            proxy=wire,
+            wire=home.wire,
             parameters=parameters,
         )
-    except BaseException:
-        if wire is not None:
-            wire.close()
-        home.close()
-        raise
-    return server.started()
+        server.start()
+        undo.pop_all()
+        return server
 
 
 def _engine(home: Home, profile: Profile, settings: Mapping[str, str]) -> Engine:
@@ -177,7 +184,7 @@ def _given(found: Given, *, proxy: bool) -> PostgresServer:
         profile="durable" if is_durable and shown["synchronous_commit"] != "off" else "fast",
         version=shown["server_version"].split()[0],
         engine=None,
-        proxy=Proxy(_address(host, port)) if proxy else None,
+        wire=Proxy(_address(host, port)) if proxy else None,
         parameters=parameters,
     )
 

@@ -20,6 +20,7 @@ from sergas.servers._model import Address
 __all__ = ["INTACT", "Fault", "Proxy"]
 
 _CHUNK_BYTES = 1 << 16
+_PAUSE_S = 0.01
 _TIMEOUT_S = 30.0
 
 
@@ -69,7 +70,8 @@ class Proxy:
             target=self._loop.run_forever, name="sergas-proxy", daemon=True
         )
         self._thread.start()
-        self._accepting = asyncio.run_coroutine_threadsafe(self._accept(), self._loop)
+        self._accepting: asyncio.Task[None] | None = None
+        self._call(self._open())
 
     @property
     def connection_count(self) -> int:
@@ -100,9 +102,16 @@ class Proxy:
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_TIMEOUT_S)
 
+    async def _open(self) -> None:
+        self._accepting = self._loop.create_task(self._accept())
+
     async def _accept(self) -> None:
         while True:
-            client, _ = await self._loop.sock_accept(self._listener)
+            try:
+                client, _ = await self._loop.sock_accept(self._listener)
+            except OSError:  # the client has left already, or this process has too many files open
+                await asyncio.sleep(_PAUSE_S)
+                continue
             self._connection_count += 1
             link = _Link(client)
             self._links.add(link)
@@ -111,7 +120,9 @@ class Proxy:
     async def _serve(self, link: "_Link") -> None:
         try:
             await self._flows.wait()
-            if self._fault.kind != "cut" and await link.connect(self._upstream):
+            if self._fault.kind == "cut":
+                link.reset()
+            elif await link.connect(self._upstream):
                 await asyncio.gather(self._forward_questions(link), self._forward_answers(link))
         except OSError:
             pass  # one end hung up: so does the other
@@ -155,7 +166,9 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _end(self) -> None:
+        assert self._accepting is not None  # noqa: S101 the constructor has opened it
         self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
         await self._reset()
 
 

@@ -10,19 +10,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from sergas.clock import Clock, SystemClock
-from sergas.errors import ServerNotOursError, ServerStartError
+from sergas.errors import ServerError, ServerNotOursError, ServerStartError
 from sergas.servers._account import can_reach, private_base, unprivileged
 from sergas.servers._binaries import Programs
 from sergas.servers._keeper import Keeper
-from sergas.servers._model import Address, Profile, Source
+from sergas.servers._model import Address, Profile, Source, Transport
 from sergas.servers._proxy import INTACT, Fault, Proxy
 
-__all__ = ["Engine", "Home", "Server", "Transport"]
+__all__ = ["Engine", "Home", "Server"]
 
-Transport = Literal["unix", "tcp"]
 START_TIMEOUT_S = 60.0
 _POLL_S = 0.003
 _KILL = ("SIGKILL", 10.0)
@@ -47,17 +46,14 @@ class Home:
         account = unprivileged()
         self.keeper = Keeper(private_base(account), account)
         self.folder = self.keeper.folder
+        self.wire: Proxy | None = None
         self._reserved: socket.socket | None = None
         try:
             # Passing through is all that others may, and only if the server is another user.
             self.folder.chmod(0o700 if account is None else 0o711)
             self.data = self.make("data")
             sockets = self.make("s")
-            self.programs = (
-                programs
-                if can_reach(programs.server, account)
-                else programs.copied(self.folder / "programs")
-            )
+            self.programs = self._within_reach(programs)
             self.password = secrets.token_urlsafe(24)
             if transport == "unix":
                 self.address = Address(path=sockets / socket_name, port=port)
@@ -67,6 +63,13 @@ class Home:
         except BaseException:
             self.close()
             raise
+
+    def _within_reach(self, programs: Programs) -> Programs:
+        if can_reach(programs.server, self.keeper.account):
+            return programs
+        copied = programs.copied(self.folder / "programs")
+        self.give_all(copied.root)
+        return copied
 
     def make(self, name: str) -> Path:
         """A folder of its own for the server's user."""
@@ -95,16 +98,18 @@ class Home:
         self.give(path)
         return path
 
-    def proxy(self) -> Proxy:
-        """A wire to the server that can be broken, of the same kind as the server's own address."""
-        if self.address.path is None:
-            return Proxy(self.address)
-        folder = self.folder / "p"
-        folder.mkdir(mode=0o700)
-        return Proxy(self.address, folder / self.address.path.name)
+    def lay_wire(self) -> None:
+        """Put a wire that can be broken before the server, with an address of the same kind."""
+        path = self.address.path
+        if path is not None:
+            path = self.folder / "p" / path.name
+            path.parent.mkdir(mode=0o700)
+        self.wire = Proxy(self.address, path)
 
     def close(self) -> None:
         """End the server and leave nothing."""
+        if self.wire is not None:
+            self.wire.close()
         self.keeper.close()
         if self._reserved is not None:
             self._reserved.close()
@@ -147,28 +152,17 @@ class Server:
         profile: Profile,
         version: str,
         engine: Engine | None,
-        proxy: Proxy | None,
+        wire: Proxy | None,
         clock: Clock | None = None,
     ) -> None:
         self.source: Source = source
         self.profile: Profile = profile
         self.version = version
         self._engine = engine
-        self._proxy = proxy
+        self._wire = wire
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
-        self._finalizer = weakref.finalize(
-            self, _close, proxy, None if engine is None else engine.home
-        )
-
-    def started(self) -> Self:
-        """Itself, started; closed instead if that fails."""
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
+        self._finalizer = weakref.finalize(self, _close, wire, engine)
 
     # Life and death
 
@@ -257,6 +251,8 @@ class Server:
 
     def delay(self, delay_s: float) -> AbstractContextManager[object]:
         """Let each answer come `delay_s` seconds (>= 0) later."""
+        if not delay_s >= 0:
+            raise ServerError(f"server.delay: got {delay_s} s, needed 0 or more")
         return self._break(Fault(kind="slow", delay_s=delay_s))
 
     def answer_wrongly(self, answer: bytes = b"\x00?\r\n") -> AbstractContextManager[object]:
@@ -265,26 +261,26 @@ class Server:
 
     def restore(self) -> None:
         """Mend the wire."""
-        self._wire("restore").fault = INTACT
+        self._breakable("restore").fault = INTACT
 
     @property
     def connection_count(self) -> int:
         """How many connections were tried so far over the proxy, those that failed included."""
-        return self._wire("connection_count").connection_count
+        return self._breakable("connection_count").connection_count
 
     def _break(self, fault: Fault) -> AbstractContextManager[object]:
-        self._wire(fault.kind).fault = fault
+        self._breakable(fault.kind).fault = fault
         until = contextlib.ExitStack()
         until.callback(self.restore)
         return until
 
-    def _wire(self, wanted: str) -> Proxy:
-        if self._proxy is None:
+    def _breakable(self, wanted: str) -> Proxy:
+        if self._wire is None:
             raise ServerNotOursError(
                 f"server: {wanted} needs the proxy, but clients are connected directly; "
                 f"start it with proxy=True"
             )
-        return self._proxy
+        return self._wire
 
     def _own(self, wanted: str) -> Engine:
         if self._engine is None:
@@ -295,11 +291,11 @@ class Server:
         return self._engine
 
 
-def _close(proxy: Proxy | None, home: Home | None) -> None:
-    if proxy is not None:
-        proxy.close()
-    if home is not None:
-        home.close()
+def _close(wire: Proxy | None, engine: Engine | None) -> None:
+    if wire is not None:
+        wire.close()
+    if engine is not None:
+        engine.home.close()
 
 
 def _reserve() -> socket.socket:

@@ -11,9 +11,17 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from sergas.errors import MissingExtraError, ServerError, ServerNotFoundError
 from sergas.servers import _commands
 from sergas.servers._binaries import VALKEY, Places, find
-from sergas.servers._model import SEARCH_ORDER, Address, Given, Profile, Source
+from sergas.servers._model import (
+    SEARCH_ORDER,
+    Address,
+    Given,
+    Profile,
+    Source,
+    Transport,
+    check_choices,
+)
 from sergas.servers._proxy import Proxy
-from sergas.servers._server import Engine, Home, Server, Transport
+from sergas.servers._server import Engine, Home, Server
 
 __all__ = ["ValkeyServer", "start_valkey"]
 
@@ -26,6 +34,7 @@ class ValkeyServer(Server):
     def __init__(self, *, url: str, **common: Any) -> None:
         super().__init__(**common)
         self._direct = url
+        self._taken: set[int] = set()
 
     @property
     def url(self) -> str:
@@ -41,21 +50,24 @@ class ValkeyServer(Server):
     def new_database(self) -> Iterator[str]:
         """An empty numbered database for the length of a block; yields its URL.
 
-        Only one that is empty is taken, and it is emptied at the end. Two blocks at once need two
-        servers as soon as the first has left its database empty. Publishing is not confined to a
-        database: who subscribes needs a server of its own.
+        Only one that is empty is taken, and it is emptied at the end; another process that does
+        the same at the same moment may take the same. Publishing is not confined to a database:
+        who subscribes needs a server of its own.
 
         Raises:
             MissingExtraError: Without redis-py.
             ServerError: If no database is empty.
         """
-        index = self._empty_index()
+        with self._lock:
+            index = self._empty_index()
+            self._taken.add(index)
         try:
             yield self._url(through_proxy=True, index=index)
         finally:
             if self.is_running:
                 with _client(self._url(through_proxy=False, index=index)) as client:
                     client.flushdb()
+            self._taken.discard(index)
 
     def _empty_index(self) -> int:
         with _client(self.direct_url) as client:
@@ -63,7 +75,7 @@ class ValkeyServer(Server):
             count = int(client.config_get("databases").get("databases", 16))
         # The first is what a URL without a number means: others may be about to write there.
         for index in range(1, count):
-            if index not in used:
+            if index not in used | self._taken:
                 return index
         raise ServerError(
             f"valkey: all of databases 1 to {count - 1} hold keys, needed an empty one; empty one, "
@@ -71,8 +83,8 @@ class ValkeyServer(Server):
         )
 
     def _url(self, *, through_proxy: bool, index: int | None = None) -> str:
-        proxy = self._proxy if through_proxy else None
-        return moved(self._direct, None if proxy is None else proxy.address, index)
+        wire = self._wire if through_proxy else None
+        return moved(self._direct, None if wire is None else wire.address, index)
 
 
 def start_valkey(  # noqa: PLR0913 keywords, each with a default
@@ -103,28 +115,27 @@ def start_valkey(  # noqa: PLR0913 keywords, each with a default
         ServerStartError: If it does not come up; the message has what it wrote.
         MissingExtraError: If a server is given, and redis-py is not installed.
     """
+    check_choices(profile, transport, sources)
     found = find(VALKEY, places or Places(), ("path",) if bin_dir is not None else sources, bin_dir)
     if isinstance(found, Given):
         return _given(found, proxy=proxy)
-    home = Home(found, transport, "valkey.sock")
-    wire = None
-    try:
+    with contextlib.ExitStack() as undo:
+        home = Home(found, transport, "valkey.sock")
+        undo.callback(home.close)
         password = home.password if transport == "tcp" else None
-        wire = home.proxy() if proxy else None
+        if proxy:
+            home.lay_wire()
         server = ValkeyServer(
             source=found.source,
             profile=profile,
             version=found.version,
             engine=_engine(home, profile, settings or {}, password),
-            proxy=wire,
+            wire=home.wire,
             url=_commands.valkey_url(home.address, 0, password),
         )
-    except BaseException:
-        if wire is not None:
-            wire.close()
-        home.close()
-        raise
-    return server.started()
+        server.start()
+        undo.pop_all()
+        return server
 
 
 def _engine(
@@ -158,7 +169,7 @@ def _given(found: Given, *, proxy: bool) -> ValkeyServer:
         profile="durable" if is_durable else "fast",
         version=str(about.get("valkey_version", about["redis_version"])),
         engine=None,
-        proxy=Proxy(_address(url)) if proxy else None,
+        wire=Proxy(_address(url)) if proxy else None,
         url=url,
     )
 
