@@ -25,6 +25,8 @@ class EntryNode:
             a segment is resident.
         frequency: The policy's own: how often the key was wanted, as far as the policy counts.
         counted: The policy's own: the weight it has on its books for this node.
+        epoch: The policy's own: when `frequency` was brought up to date. Set only if it is counted.
+        spread: The policy's own: the key's hash, mixed. Set only if the policy samples keys.
         before: The policy's own: the next colder node. Set only while the node is resident.
         after: The policy's own: the next hotter node. Set only while the node is resident.
     """
@@ -34,12 +36,16 @@ class EntryNode:
         "before",
         "counted",
         "deadline_s",
+        "epoch",
         "frequency",
         "key",
         "segment",
+        "spread",
         "weight",
     )
 
+    epoch: int
+    spread: int
     before: "EntryNode"
     after: "EntryNode"
 
@@ -65,6 +71,10 @@ class NodeList:
     def __init__(self) -> None:
         self.root = EntryNode(None)
         self.root.before = self.root.after = self.root
+
+    def __bool__(self) -> bool:
+        """Whether there is any node."""
+        return self.root.after is not self.root
 
     def __iter__(self) -> Iterator[EntryNode]:
         """The nodes, coldest first; a node may be removed once it was given out."""
