@@ -8,6 +8,7 @@ __all__ = [
     "CacheLevelError",
     "CacheValueError",
     "ForeignConnectionError",
+    "LoadTimeoutError",
     "MissingExtraError",
     "NotPicklableError",
     "PoolClosedError",
@@ -65,6 +66,10 @@ class CacheLevelError(CacheError, OSError):
 
 class CacheValueError(CacheError, ValueError):
     """A number or name given to the cache is out of its range."""
+
+
+class LoadTimeoutError(CacheError, TimeoutError):
+    """A value was not loaded within the time its caller would wait."""
 
 
 class RecursiveLoadError(CacheError, RuntimeError):

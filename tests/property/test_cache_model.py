@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sergas.clock import FakeClock
-from sergas.optimizations.cache_manager import CacheManager, PlainCodec, SqliteLevel, key_matcher
+from sergas.optimizations.cache_manager import (
+    CacheManager,
+    LruPolicy,
+    PlainCodec,
+    SqliteLevel,
+    key_matcher,
+)
 
 KEYS = st.sampled_from(["a", "b", "c", "ab", "bc", "abc"])
 TIMES = st.sampled_from([0, 1, 2, 5, None])
@@ -37,7 +43,7 @@ class _LruModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
-        self.cache = CacheManager(entries_max=ENTRIES_MAX, clock=self.clock)
+        self.cache = CacheManager(entries_max=ENTRIES_MAX, clock=self.clock, policy=LruPolicy)
         self.model: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self.value = 0
         self.requests = 0
@@ -108,10 +114,10 @@ class _LruModel(RuleBasedStateMachine):
         stats = self.cache.stats()
         assert stats.size == len(self.model) <= ENTRIES_MAX
         assert stats.requests == self.requests
-        assert list(self.cache._memory._policy._order) == list(self.model)  # type: ignore[attr-defined]
-        assert set(self.cache._memory._entries) == set(self.model)
-        assert len(self.cache._memory._deadlines) <= 2 * ENTRIES_MAX + 64
-        assert not self.cache._board._tickets
+        assert [node.key for node in self.cache.core.memory._policy] == list(self.model)
+        assert set(self.cache.core.memory.entries) == set(self.model)
+        assert len(self.cache.core.memory._deadlines) <= 2 * ENTRIES_MAX + 64
+        assert not self.cache.core.board._tickets
 
 
 class _TwoLevelModel(RuleBasedStateMachine):
@@ -159,6 +165,8 @@ class _TwoLevelModel(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Level 1 is empty after a restart, level 2 is not."""
+        self.level.close()
+        self.level = SqliteLevel(Path(self.folder.name) / "cache.db", clock=self.clock)
         self.cache = CacheManager(entries_max=2, level2=self.level, clock=self.clock)
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 3.0]))
@@ -167,7 +175,7 @@ class _TwoLevelModel(RuleBasedStateMachine):
 
     @invariant()
     def keeps_the_bound(self) -> None:
-        assert len(self.cache._memory) <= 2
+        assert len(self.cache.core.memory) <= 2
         assert self.cache.stats().level2_errors == 0
 
 

@@ -168,9 +168,13 @@ class CallKeys:
 
     Calls that bind the same arguments to the same parameters share a key, however they are
     written: `f(1)`, `f(x=1)` and `f(1, y=2)` where 2 is y's default.
+
+    Attributes:
+        prefix: What the keys begin with.
+        arity: How many positional arguments say everything; -1 if they never do.
     """
 
-    __slots__ = ("_positional", "_signature", "prefix")
+    __slots__ = ("_signature", "arity", "prefix")
 
     def __init__(self, function: Callable[..., object], prefix: str) -> None:
         self.prefix = prefix
@@ -178,7 +182,7 @@ class CallKeys:
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         plain = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
         # Only then do the positional arguments alone say everything, without binding them.
-        self._positional = len(self._signature.parameters) if kinds <= plain else -1
+        self.arity = len(self._signature.parameters) if kinds <= plain else -1
 
     def key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
         """The key of a call.
@@ -198,7 +202,7 @@ class CallKeys:
         return f"{self.prefix}({','.join([own, *map(value_text, others)])})"
 
     def _values(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[object, ...]:
-        if not kwargs and len(args) == self._positional:
+        if not kwargs and len(args) == self.arity:
             return args
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()

@@ -1,75 +1,66 @@
 """A second level in one SQLite file, shared by the threads and processes of a machine.
 
 Time here is the wall clock, because processes do not share a monotonic one across restarts. If
-the wall clock is set back, an entry that seems to come from the future counts as expired.
+the wall clock is set back, an entry that seems to come from the future counts as expired, and so
+does a claim.
 
 Reading writes nothing, so the bound drops the entries written longest ago, expired ones first.
 `entries_max` bounds their number and `size_bytes_max` the file (SQLite's `max_page_count`); the
 write-ahead log beside it is cut back to a few megabytes by SQLite's own checkpoints. Writes are
 not forced to the disk one by one: after a power cut the last of them may be undone, removals too.
+
+**Listening.** Every write and removal is also noted in a table of changes, and the number of the
+last one in memory that all processes share (`Signal`). A level 1 that compares that number with the
+last one it has seen before it serves a hit misses no change whose call has returned: the number is
+set before the change is committed. Two files beside the database hold it together: they must be
+removed only together, when no process has them open.
 """
 
+import json
 import os
+import secrets
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from sergas.clock import SystemClock, WallClock
-from sergas.errors import CacheLevelError
-from sergas.optimizations.cache_manager._level import StoredValue, key_matcher
+from sergas.errors import CacheLevelError, CacheValueError
+from sergas.optimizations.cache_manager._level import (
+    Answer,
+    Claim,
+    LevelListener,
+    StoredValue,
+    key_matcher,
+)
+from sergas.optimizations.cache_manager._sqlite_file import (
+    Signal,
+    SqliteFile,
+    is_full,
+    transaction,
+)
+from sergas.optimizations.cache_manager._threaded import ThreadedTwin
 
 __all__ = ["SqliteLevel"]
 
-_FORMAT = 1
 _SIZE_BYTES_MIN = 64 * 1024
-_LOG_SIZE_BYTES_MAX = 4 * 1024 * 1024
-_WAL_ATTEMPTS = 8
 _SHARE_DROPPED_WHEN_FULL = 8
+_CHANGES_KEPT = 10_000
+_TAGS_MAX = 100_000
 
-# The triggers keep the number of entries, which SQLite would otherwise count row by row.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    written INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    data BLOB NOT NULL,
-    stored_unix_s REAL NOT NULL,
-    expires_unix_s REAL
-);
-CREATE INDEX IF NOT EXISTS entries_expiry ON entries (expires_unix_s)
-    WHERE expires_unix_s IS NOT NULL;
-CREATE TABLE IF NOT EXISTS totals (entries INTEGER NOT NULL);
-INSERT INTO totals SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
-CREATE TRIGGER IF NOT EXISTS entry_added AFTER INSERT ON entries
-    BEGIN UPDATE totals SET entries = entries + 1; END;
-CREATE TRIGGER IF NOT EXISTS entry_removed AFTER DELETE ON entries
-    BEGIN UPDATE totals SET entries = entries - 1; END;
-"""
 _LIVE = "stored_unix_s <= :now_s AND (expires_unix_s IS NULL OR expires_unix_s > :now_s)"
-_GET = f"SELECT data, expires_unix_s FROM entries WHERE key = :key AND {_LIVE}"  # noqa: S608 constants
-_DELETE_LIVE = f"DELETE FROM entries WHERE key = :key AND {_LIVE}"  # noqa: S608 constants
-_DELETE = "DELETE FROM entries WHERE key = :key"
-_LIVE_KEYS = f"SELECT key, {_LIVE} FROM entries"  # noqa: S608 constants
+_GET = f"""
+SELECT data, ends_unix_s, expires_unix_s, cost_s, tags FROM entries WHERE key = :key AND {_LIVE}
+"""  # noqa: S608 constants
+_DELETE = "DELETE FROM entries WHERE key = ?"
 _INSERT = (
-    "INSERT INTO entries (key, data, stored_unix_s, expires_unix_s)"
-    " VALUES (:key, :data, :now_s, :now_s + :ttl_s)"
+    "INSERT INTO entries (key, data, stored_unix_s, ends_unix_s, expires_unix_s, cost_s, tags)"
+    " VALUES (:key, :data, :now_s, :now_s + :ttl_s, :now_s + :kept_s, :cost_s, :tags)"
 )
-_DELETE_EXPIRED = "DELETE FROM entries WHERE expires_unix_s <= :now_s"
+_DELETE_EXPIRED = "DELETE FROM entries WHERE expires_unix_s <= ?"
 _DELETE_OLDEST = (
     "DELETE FROM entries WHERE written IN (SELECT written FROM entries ORDER BY written LIMIT ?)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Handle:
-    """A connection, its lock and the process they belong to."""
-
-    process: int
-    lock: threading.Lock
-    connection: sqlite3.Connection
 
 
 class SqliteLevel:
@@ -100,14 +91,18 @@ class SqliteLevel:
                 f"SqliteLevel: got entries_max={entries_max}, size_bytes_max={size_bytes_max},"
                 f" timeout_s={timeout_s}; needed at least 1, {_SIZE_BYTES_MIN} and more than 0"
             )
-        self._path = os.fspath(path)
         self._entries_max = entries_max
-        self._size_bytes_max = size_bytes_max
-        self._timeout_s = timeout_s
         self._clock: WallClock = clock if clock is not None else SystemClock()
-        self._is_closed = False
-        self._of_parents: list[_Handle] = []
-        self._current = self._open()
+        self._file = SqliteFile(os.fspath(path), size_bytes_max=size_bytes_max, timeout_s=timeout_s)
+        try:
+            self._signal = Signal(f"{os.fspath(path)}-signal")
+        except BaseException:
+            self._file.close()
+            raise
+        self._number = self._signal.number
+        self._name = secrets.token_hex(8)
+        self._listener: LevelListener | None = None
+        self._seen = 0
 
     def __enter__(self) -> Self:
         return self
@@ -120,169 +115,311 @@ class SqliteLevel:
     ) -> None:
         self.close()
 
+    @property
+    def aio(self) -> ThreadedTwin:
+        """The same level for tasks; each call takes a thread."""
+        return ThreadedTwin(self)
+
     def close(self) -> None:
-        """Close the file; further use is a `CacheLevelError`. Closing twice does nothing."""
-        self._is_closed = True
-        if self._current.process == os.getpid():
-            with self._current.lock:
-                self._current.connection.close()
+        """Close the files; further use is a `CacheLevelError`. Closing twice does nothing."""
+        self._file.close()
 
-    def get(self, key: str) -> StoredValue | None:
-        """The live value under `key` with the time left to it, or None."""
-        now_s = self._clock.unix_s()
-        with self._connected() as connection:
-            row = connection.execute(_GET, {"key": key, "now_s": now_s}).fetchone()
-        if row is None:
-            return None
-        data, expires_s = row
-        return StoredValue(data=data, ttl_s=None if expires_s is None else expires_s - now_s)
-
-    def set(self, key: str, data: bytes, *, ttl_s: float | None) -> None:
-        """Keep `data` for `ttl_s` seconds (> 0, None for ever); the oldest entries make room.
+    def attach(self, listener: LevelListener) -> Callable[[], bool]:
+        """Tell `listener` of changes by others, when it asks whether all were told.
 
         Raises:
-            CacheLevelError: If SQLite fails, or `data` does not fit into the file at all.
+            CacheLevelError: If SQLite fails.
+            CacheValueError: If there is a listener already.
         """
-        row = {"key": key, "data": data, "ttl_s": ttl_s, "now_s": self._clock.unix_s()}
-        with self._connected() as connection:
-            while True:
-                try:
-                    self._insert(connection, row)
-                except sqlite3.OperationalError as error:
-                    if not _is_full(error) or not _drop_share(connection):
-                        raise
-                else:
-                    return
+        if self._listener is not None:
+            raise CacheValueError(
+                f"SqliteLevel({self._file.path!r}): a cache uses it already; give each cache a"
+                f" SqliteLevel of its own, on the same file if they are to share it"
+            )
+        with self._file.connected() as connection:
+            self._seen = _last_change(connection)
+        self._listener = listener
+        return self._is_told
 
-    def delete(self, key: str) -> bool:
-        """Remove `key`; whether a live value was there."""
-        values = {"key": key, "now_s": self._clock.unix_s()}
-        with self._connected() as connection, _transaction(connection):
-            was_live = connection.execute(_DELETE_LIVE, values).rowcount > 0
-            connection.execute(_DELETE, values)
-        return was_live
+    def read(self, keys: Sequence[str]) -> dict[str, StoredValue]:
+        """The values of those keys that have one, fresh or stale."""
+        now_s = self._clock.unix_s()
+        with self._file.connected() as connection:
+            found = {key: _find(connection, key, now_s) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
 
-    def delete_matching(self, pattern: str) -> int:
-        """Remove the keys that `key_matcher(pattern)` accepts; how many live ones there were."""
+    def claim(
+        self, keys: Sequence[str], *, tags: Sequence[str], lease_s: float, early_s: float = 0.0
+    ) -> dict[str, Answer]:
+        """The values, and claims of those keys that have no fresh one."""
+        answers = {}
+        missing = []
+        for key, value in {**dict.fromkeys(keys), **self.read(keys)}.items():
+            if value is not None and _is_fresh(value, early_s):
+                answers[key] = Answer(found=value, claim=None)
+            else:
+                missing.append(key)
+        if missing:
+            now_s = self._clock.unix_s()
+            with self._file.connected() as connection, transaction(connection):
+                generations = _generations(connection, tags)
+                for key in missing:
+                    found = _find(connection, key, now_s)
+                    claim = None
+                    if found is None or not _is_fresh(found, early_s):
+                        token = _claim(connection, key, now_s, lease_s)
+                        if token is not None:
+                            claim = Claim(key=key, token=token, epoch=0, generations=generations)
+                    answers[key] = Answer(found=found, claim=claim)
+        return answers
+
+    def fulfil(self, items: Sequence[tuple[Claim, StoredValue]]) -> list[bool]:
+        """Store what was loaded under each claim that still holds; which did.
+
+        Raises:
+            CacheLevelError: If SQLite fails, or a value does not fit into the file at all.
+        """
+        return [self._fulfil(claim, value) for claim, value in items]
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give claims up."""
+        with self._file.connected() as connection, transaction(connection):
+            connection.executemany(
+                "DELETE FROM claims WHERE key = ? AND token = ?",
+                [(claim.key, claim.token) for claim in claims],
+            )
+
+    def write(self, items: Mapping[str, StoredValue]) -> None:
+        """Store values, replacing what is there; the oldest entries make room.
+
+        Raises:
+            CacheLevelError: If SQLite fails, or a value does not fit into the file at all.
+        """
+        for key, value in items.items():
+
+            def change(
+                connection: sqlite3.Connection, key: str = key, value: StoredValue = value
+            ) -> bool:
+                connection.execute("DELETE FROM claims WHERE key = ?", (key,))
+                self._insert(connection, key, value, _generations(connection, value.tags))
+                self._note(connection, "key", key)
+                return True
+
+            self._in_room(change)
+
+    def remove(self, keys: Sequence[str]) -> int:
+        """Remove keys and end their claims; how many had a fresh value."""
+        now_s = self._clock.unix_s()
+        count = 0
+        with self._file.connected() as connection, transaction(connection):
+            for key in keys:
+                found = _find(connection, key, now_s)
+                count += found is not None and found.is_fresh
+                connection.execute(_DELETE, (key,))
+                connection.execute("DELETE FROM claims WHERE key = ?", (key,))
+                self._note(connection, "key", key)
+        return count
+
+    def remove_matching(self, pattern: str) -> int:
+        """Remove the keys that `key_matcher(pattern)` accepts; how many had a fresh value."""
         is_match = key_matcher(pattern)
-        with self._connected() as connection, _transaction(connection):
-            rows = connection.execute(_LIVE_KEYS, {"now_s": self._clock.unix_s()})
-            matching = [(key, is_live) for key, is_live in rows if is_match(key)]
-            connection.executemany(_DELETE, [{"key": key} for key, _ in matching])
-        return sum(is_live for _, is_live in matching)
+        with self._file.connected() as connection, transaction(connection):
+            matching = [key for (key,) in connection.execute("SELECT key FROM entries")]
+            matching = [key for key in matching if is_match(key)]
+            now_s = self._clock.unix_s()
+            found = [_find(connection, key, now_s) for key in matching]
+            connection.executemany(_DELETE, [(key,) for key in matching])
+            claimed = [key for (key,) in connection.execute("SELECT key FROM claims")]
+            connection.executemany(
+                "DELETE FROM claims WHERE key = ?", [(key,) for key in claimed if is_match(key)]
+            )
+            self._note(connection, "pattern", pattern)
+        return sum(value is not None and value.is_fresh for value in found)
+
+    def invalidate_tag(self, tag: str) -> None:
+        """Let everything that has this tag be over."""
+        with self._file.connected() as connection, transaction(connection):
+            (known,) = connection.execute("SELECT count(*) FROM tags").fetchone()
+            if known >= _TAGS_MAX:  # forgetting a generation would revive what it ended
+                self._clear(connection)
+            connection.execute(
+                "INSERT OR REPLACE INTO tags VALUES (?, ?)", (tag, _next_fence(connection))
+            )
+            self._note(connection, "tag", tag)
 
     def clear(self) -> None:
         """Remove every key."""
-        with self._connected() as connection, _transaction(connection):
-            connection.execute("DELETE FROM entries")
+        with self._file.connected() as connection, transaction(connection):
+            self._clear(connection)
 
-    def _insert(self, connection: sqlite3.Connection, row: Mapping[str, object]) -> None:
-        with _transaction(connection):
-            connection.execute(_DELETE_EXPIRED, row)
-            connection.execute(_DELETE, row)
-            connection.execute(_INSERT, row)
-            (count,) = connection.execute("SELECT entries FROM totals").fetchone()
-            if count > self._entries_max:
-                connection.execute(_DELETE_OLDEST, (count - self._entries_max,))
+    def _clear(self, connection: sqlite3.Connection) -> None:
+        for table in ("entries", "claims", "tags"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 constants
+        self._note(connection, "all", "")
 
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """This process's connection under its lock, with SQLite's errors translated."""
-        if self._is_closed:
-            raise CacheLevelError(f"SqliteLevel({self._path!r}): it is closed; make a new one")
-        if self._current.process != os.getpid():
-            # A connection must not cross a fork. The parent's is kept, because closing it here
-            # would meddle with files that the parent has open.
-            self._of_parents.append(self._current)
-            self._current = self._open()
-        with self._current.lock, _translated(self._path):
-            yield self._current.connection
+    def _fulfil(self, claim: Claim, value: StoredValue) -> bool:
+        def change(connection: sqlite3.Connection) -> bool:
+            row = connection.execute(
+                "SELECT token FROM claims WHERE key = ?", (claim.key,)
+            ).fetchone()
+            if row != (claim.token,):
+                return False
+            connection.execute("DELETE FROM claims WHERE key = ?", (claim.key,))
+            if _generations(connection, value.tags) != dict(claim.generations):
+                return False
+            self._insert(connection, claim.key, value, claim.generations)
+            return True
 
-    def _open(self) -> _Handle:
-        with _translated(self._path):
-            connection = sqlite3.connect(
-                self._path,
-                timeout=self._timeout_s,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            try:
-                self._prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
-        return _Handle(os.getpid(), threading.Lock(), connection)
+        return self._in_room(change)
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        _use_write_ahead_log(connection)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE_BYTES_MAX}")
-        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {self._size_bytes_max // page_bytes}")
-        with _transaction(connection):
-            (found,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if found != _FORMAT and (found, tables) != (0, 0):
-                raise CacheLevelError(
-                    f"SqliteLevel({self._path!r}): got a database of format {found} with {tables}"
-                    f" tables and indexes, needed a cache of format {_FORMAT}; give another path"
-                )
-            if tables == 0:
-                _create(connection)
+    def _in_room(self, change: Callable[[sqlite3.Connection], bool]) -> bool:
+        """Do a change that adds something, dropping the oldest entries while the file is full."""
+        with self._file.connected() as connection:
+            while True:
+                try:
+                    with transaction(connection):
+                        return change(connection)
+                except sqlite3.OperationalError as error:
+                    if not is_full(error) or not _drop_share(connection):
+                        raise
 
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        key: str,
+        value: StoredValue,
+        generations: Mapping[str, int],
+    ) -> None:
+        now_s = self._clock.unix_s()
+        ttl_s = value.ttl_s
+        connection.execute(_DELETE_EXPIRED, (now_s,))
+        connection.execute(_DELETE, (key,))
+        row = {
+            "key": key,
+            "data": value.data,
+            "now_s": now_s,
+            "ttl_s": ttl_s,
+            "kept_s": None if ttl_s is None else ttl_s + value.stale_ttl_s,
+            "cost_s": value.cost_s,
+            "tags": json.dumps(dict(generations)),
+        }
+        connection.execute(_INSERT, row)
+        (count,) = connection.execute("SELECT entries FROM totals").fetchone()
+        if count > self._entries_max:
+            connection.execute(_DELETE_OLDEST, (count - self._entries_max,))
 
-def _create(connection: sqlite3.Connection) -> None:
-    statement = ""
-    for line in _SCHEMA.strip().splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
-    connection.execute(f"PRAGMA user_version = {_FORMAT}")
+    def _note(self, connection: sqlite3.Connection, kind: str, what: str) -> None:
+        """Note a change, and show its number to all before it is committed."""
+        number = connection.execute(
+            "INSERT INTO changes (origin, kind, what) VALUES (?, ?, ?)",
+            (self._origin(), kind, what),
+        ).lastrowid
+        if number is None:
+            raise AssertionError("an insert has a row")
+        if number % _CHANGES_KEPT == 0:
+            connection.execute("DELETE FROM changes WHERE number <= ?", (number - _CHANGES_KEPT,))
+        self._number[0] = number
 
+    def _origin(self) -> str:
+        return f"{self._name}.{os.getpid()}"
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to the log; SQLite does not wait for others here, an ordinary write does."""
-    for _ in range(_WAL_ATTEMPTS - 1):
+    def _is_told(self) -> bool:
+        return self._number[0] == self._seen or self._tell()
+
+    def _tell(self) -> bool:
+        """Tell the listener what has been committed since the last time; False if that fails."""
+        listener = self._listener
+        if listener is None:
+            return False
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            with _transaction(connection):
-                pass
-        else:
-            return
-    connection.execute("PRAGMA journal_mode = WAL")
+            with self._file.connected() as connection:
+                rows = connection.execute(
+                    "SELECT number, origin, kind, what FROM changes WHERE number > ?"
+                    " ORDER BY number",
+                    (self._seen,),
+                ).fetchall()
+                if rows and rows[0][0] > self._seen + 1:
+                    listener.forget_all()
+                else:
+                    own = self._origin()
+                    for _, origin, kind, what in rows:
+                        if origin != own:
+                            _tell_one(listener, kind, what)
+                if rows:
+                    self._seen = rows[-1][0]
+        except CacheLevelError:
+            return False
+        return True
 
 
-def _is_full(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+def _tell_one(listener: LevelListener, kind: str, what: str) -> None:
+    if kind == "key":
+        listener.forget_keys([what])
+    elif kind == "tag":
+        listener.forget_tag(what)
+    elif kind == "pattern":
+        listener.forget_matching(what)
+    else:
+        listener.forget_all()
+
+
+def _is_fresh(value: StoredValue, early_s: float) -> bool:
+    return value.ttl_s is None or value.ttl_s > early_s
+
+
+def _find(connection: sqlite3.Connection, key: str, now_s: float) -> StoredValue | None:
+    row = connection.execute(_GET, {"key": key, "now_s": now_s}).fetchone()
+    if row is None:
+        return None
+    data, ends_s, expires_s, cost_s, tags = row
+    generations = json.loads(tags)
+    if generations and _generations(connection, generations) != generations:
+        return None
+    return StoredValue(
+        data=data,
+        ttl_s=None if ends_s is None else ends_s - now_s,
+        stale_ttl_s=0.0 if ends_s is None else expires_s - ends_s,
+        cost_s=cost_s,
+        tags=tuple(generations),
+    )
+
+
+def _generations(connection: sqlite3.Connection, tags: Sequence[str]) -> dict[str, int]:
+    found = {}
+    for tag in tags:
+        row = connection.execute("SELECT generation FROM tags WHERE name = ?", (tag,)).fetchone()
+        found[tag] = 0 if row is None else row[0]
+    return found
+
+
+def _claim(connection: sqlite3.Connection, key: str, now_s: float, lease_s: float) -> int | None:
+    """The token of a new claim; None if somebody else's holds."""
+    connection.execute(
+        "DELETE FROM claims WHERE ends_unix_s <= :now_s OR taken_unix_s > :now_s", {"now_s": now_s}
+    )
+    if connection.execute("SELECT 1 FROM claims WHERE key = ?", (key,)).fetchone() is not None:
+        return None
+    token = _next_fence(connection)
+    connection.execute(
+        "INSERT INTO claims VALUES (?, ?, ?, ?)", (key, token, now_s, now_s + lease_s)
+    )
+    return token
+
+
+def _next_fence(connection: sqlite3.Connection) -> int:
+    connection.execute("UPDATE totals SET fence = fence + 1")
+    (fence,) = connection.execute("SELECT fence FROM totals").fetchone()
+    return int(fence)
+
+
+def _last_change(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()
+    return int(number)
 
 
 def _drop_share(connection: sqlite3.Connection) -> int:
     """Drop the oldest eighth; how many entries that was."""
-    with _transaction(connection):
+    with transaction(connection):
         (count,) = connection.execute("SELECT entries FROM totals").fetchone()
         share = -(-count // _SHARE_DROPPED_WHEN_FULL)
         return connection.execute(_DELETE_OLDEST, (share,)).rowcount
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:  # SQLite may have rolled back by itself
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-@contextmanager
-def _translated(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
-        raise CacheLevelError(f"SqliteLevel({path!r}): {error}") from error

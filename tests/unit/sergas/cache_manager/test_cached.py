@@ -1,16 +1,20 @@
 """The decorator: one key for each call, and what it keeps of the function."""
 
+import asyncio
 import dataclasses
 import datetime as dt
 import enum
 import gc
-from collections.abc import Iterator
+import inspect
+import math
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 
 import pytest
 
+from sergas.clock import FakeClock
 from sergas.errors import CacheValueError, UncacheableError
-from sergas.optimizations.cache_manager import CacheManager
+from sergas.optimizations.cache_manager import CacheManager, LruPolicy
 from sergas.optimizations.cache_manager._keys import value_text
 
 
@@ -280,16 +284,121 @@ def test_mapping_order_makes_no_difference() -> None:
     assert value_text({"x", "y", "z"}) == value_text({"z", "y", "x"})
 
 
-def test_lazy_functions_are_refused() -> None:
-    """A coroutine or generator can be used once, so a function that makes one is refused."""
+def test_generators_are_refused() -> None:
+    """A generator can be used once, so a function that makes one is refused."""
     cache = CacheManager()
 
-    async def later() -> int:
-        return 1
+    async def later() -> AsyncIterator[int]:
+        yield 1
 
     def counting() -> Iterator[int]:
         yield 1
 
     for function in (later, counting):
-        with pytest.raises(UncacheableError, match="coroutine or generator"):
+        with pytest.raises(UncacheableError, match="generator"):
             cache.cached()(function)
+
+
+def test_coroutine_functions_are_awaited_once() -> None:
+    """A coroutine function gives a coroutine function, whose result is loaded once for its call."""
+    cache = CacheManager()
+    calls: list[object] = []
+
+    @cache.cached(prefix="double")
+    async def double(value: int) -> int:
+        calls.append(value)
+        return 2 * value
+
+    @cache.cached()
+    async def pair(left: int, right: int = 0) -> tuple[int, int]:
+        calls.append((left, right))
+        return left, right
+
+    async def work() -> None:
+        assert [await double(1), await double(1), await double(value=1)] == [2, 2, 2]
+        assert [await pair(1, 2), await pair(1, 2), await pair(1)] == [(1, 2), (1, 2), (1, 0)]
+        assert calls == [1, (1, 2), (1, 0)]
+        assert await double.ainvalidate(1)
+        assert await double(1) == 2
+
+    assert inspect.iscoroutinefunction(double)
+    asyncio.run(work())
+    assert calls == [1, (1, 2), (1, 0), 1]
+
+
+def test_methods_may_be_coroutine_functions() -> None:
+    """A method that is a coroutine function is cached for its object."""
+    cache = CacheManager()
+
+    class Account:
+        @cache.cached()
+        async def number(self) -> int:
+            return id(self)
+
+    first, second = Account(), Account()
+
+    async def work() -> list[int]:
+        return [await first.number(), await first.number(), await second.number()]
+
+    assert asyncio.run(work()) == [id(first), id(first), id(second)]
+    assert cache.stats().loads == 2
+
+
+def test_hits_take_no_key_and_no_lock() -> None:
+    """A second call of plain arguments finds its entry without the lock and is counted exactly."""
+    cache = CacheManager()
+
+    @cache.cached()
+    def double(value: float) -> float:
+        return 2 * value
+
+    @cache.cached()
+    def add(left: int, right: str) -> str:
+        return f"{left}{right}"
+
+    assert (double(1), double(1.5), add(1, "a")) == (2, 3.0, "1a")
+    with cache.core.lock:
+        for _ in range(300):
+            assert (double(1), double(1.5), add(1, "a")) == (2, 3.0, "1a")
+    assert (cache.stats().hits, cache.stats().misses) == (900, 3)
+    for _ in range(5000):
+        double(1)
+    assert cache.stats().hits == 5900
+
+
+def test_entry_that_is_gone_is_not_found_at_a_glance() -> None:
+    """Evicted, deleted, expired or overwritten entries are never served from the tables."""
+    clock = FakeClock()
+    cache = CacheManager(entries_max=2, ttl_s=10.0, clock=clock, policy=LruPolicy)
+    calls: list[int] = []
+
+    @cache.cached()
+    def load(value: int) -> int:
+        calls.append(value)
+        return len(calls)
+
+    assert [load(1), load(1)] == [1, 1]
+    cache.delete(load.key(1))
+    assert load(1) == 2
+    cache.set(load.key(1), 99)
+    assert load(1) == 99
+    clock.advance(10.0)
+    assert load(1) == 3
+    load(2)
+    load(3)
+    assert load(1) == 6
+    cache.clear()
+    assert load(1) == 7
+
+
+def test_zeros_of_both_signs_are_two_calls() -> None:
+    """0.0 and -0.0 are equal and still two arguments, and NaN is one that equals nothing."""
+    cache = CacheManager()
+
+    @cache.cached()
+    def text(value: float) -> str:
+        return repr(value)
+
+    for value in (0.0, -0.0, math.nan, -0.0, 0.0, math.nan):
+        assert text(value) == repr(value)
+    assert cache.stats().loads == 3

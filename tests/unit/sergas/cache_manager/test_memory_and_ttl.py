@@ -2,12 +2,14 @@
 
 import math
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from sergas.clock import FakeClock
 from sergas.errors import CacheValueError, UncacheableError
-from sergas.optimizations.cache_manager import CacheManager
+from sergas.optimizations.cache_manager import CacheManager, LruPolicy, size_bytes
+from sergas.optimizations.cache_manager.policies import EntryNode
 
 
 def test_none_is_a_value() -> None:
@@ -82,7 +84,7 @@ def test_expired_entries_leave_at_the_next_write() -> None:
         cache.set(f"short {number}", number, ttl_s=1.0)
     clock.advance(1.0)
     cache.set("new", 0)
-    assert len(cache._memory) == 1
+    assert len(cache.core.memory) == 1
     assert cache.stats().expirations == 5
 
 
@@ -99,7 +101,7 @@ def test_expired_entry_goes_before_a_live_one() -> None:
 
 def test_least_recently_used_goes_first() -> None:
     """Reading and overwriting count as use; the victim is what was used longest ago."""
-    cache = CacheManager(entries_max=3)
+    cache = CacheManager(entries_max=3, policy=LruPolicy)
     for key in "abc":
         cache.set(key, key)
     cache.get("a")
@@ -122,7 +124,7 @@ def test_deadlines_of_overwritten_entries_are_bounded() -> None:
     cache = CacheManager(entries_max=10, clock=FakeClock())
     for _ in range(1000):
         cache.set("key", 1, ttl_s=60.0)
-    assert len(cache._memory._deadlines) <= 66
+    assert len(cache.core.memory._deadlines) <= 66
 
 
 def test_storing_never_looks_into_a_value() -> None:
@@ -224,31 +226,57 @@ def test_keys_are_strings(key: object) -> None:
         cache.delete(key)  # type: ignore[arg-type]
 
 
-class _NewcomersLose:
+class _NewcomersLose(LruPolicy):
     """A policy that never lets anybody in once the cache is full."""
 
-    def __init__(self) -> None:
-        self.keys: list[str] = []
+    __slots__ = ()
 
-    def added(self, key: str) -> None:
-        self.keys.append(key)
-
-    def used(self, key: str) -> None:
-        assert key in self.keys
-
-    def removed(self, key: str) -> None:
-        self.keys.remove(key)
-
-    def victim(self) -> str:
-        return self.keys[-1]
-
-    def clear(self) -> None:
-        self.keys.clear()
+    def admit(self, node: EntryNode) -> Sequence[EntryNode]:  # type: ignore[explicit-override]  # typing.override is 3.12
+        """Refuse what does not fit."""
+        if len(self) == self.entries_max and not node.segment:
+            return [node]
+        return super().admit(node)
 
 
 def test_policy_may_refuse_the_newcomer() -> None:
     """The policy is a seam: one that admits selectively keeps what is there."""
-    cache = CacheManager(entries_max=2, policy=_NewcomersLose())
+    cache = CacheManager(entries_max=2, policy=_NewcomersLose)
     for key in "abc":
         cache.set(key, key)
     assert [cache.get(key) for key in "abc"] == ["a", "b", None]
+
+
+def test_bytes_are_a_bound_as_well() -> None:
+    """Level 1 keeps its weight below the bound, and what is too heavy for it costs nobody."""
+    cache = CacheManager(bytes_max=10_000, policy=LruPolicy)
+    for number in range(50):
+        cache.set(str(number), bytes(1000))
+        assert cache.stats().weight <= 10_000
+    size = cache.stats().size
+    assert 5 <= size < 10
+    cache.set("heavy", bytes(20_000))
+    assert cache.get("heavy") is None
+    assert cache.stats().size == size
+    weighed = CacheManager(bytes_max=3, weigh=lambda _key, value: int(str(value)), policy=LruPolicy)
+    weighed.set_many({"a": 1, "b": 2})
+    assert weighed.stats().weight == 3
+    weighed.set("b", 3)
+    assert weighed.get_many(["a", "b"]) == {"b": 3}
+
+
+def test_sizes_count_what_containers_hold() -> None:
+    """The size of a value is about its bytes, shared parts once, and its estimate is bounded."""
+
+    class Thing:
+        def __init__(self) -> None:
+            self.data = bytes(5000)
+
+    shared = bytes(3000)
+    assert 3000 < size_bytes("k", [shared, shared]) < 4000
+    assert 6000 < size_bytes("k", {"a": (shared, bytes(2999))}) < 7500
+    assert size_bytes("k", Thing()) > 5000
+    endless: list[object] = []
+    endless.append(endless)
+    assert size_bytes("k", endless) < 1000
+    many = [[n] for n in range(30_000)]
+    assert 1_000_000 < size_bytes("k", many) < 10_000_000

@@ -15,10 +15,11 @@ SOON_S = 30.0
 
 
 def until_waiting(cache: CacheManager, count: int) -> None:
-    """Return when `count` threads wait for a flight; they have nothing else to do then."""
+    """Return when `count` callers wait for the load of `k`; they have nothing else to do then."""
     while True:
-        with cache._lock:
-            if len(cache._board._waiting) >= count:
+        with cache.core.lock:
+            flight = cache.core.board.find("k")
+            if flight is not None and flight.waiters >= count:
                 return
 
 
@@ -35,7 +36,7 @@ def test_concurrent_misses_load_once() -> None:
     def load() -> object:
         nonlocal loads
         loads += 1
-        until_waiting(cache, THREADS - 1)
+        until_waiting(cache, THREADS)
         return object()
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -53,7 +54,7 @@ def test_failed_load_fails_its_waiters_and_is_not_kept() -> None:
     failure = LookupError("no such account")
 
     def load() -> object:
-        until_waiting(cache, THREADS - 1)
+        until_waiting(cache, THREADS)
         raise failure
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -71,7 +72,7 @@ def test_interrupted_leader_hands_over() -> None:
     def load() -> str:
         attempts.append(threading.get_ident())
         if len(attempts) == 1:
-            until_waiting(cache, THREADS - 1)
+            until_waiting(cache, THREADS)
             raise KeyboardInterrupt
         return "loaded"
 
@@ -200,8 +201,8 @@ def test_nothing_is_left_behind() -> None:
     cache.get_or_load("good", lambda: 1)
     with pytest.raises(ZeroDivisionError):
         cache.get_or_load("bad", lambda: 1 // 0)
-    board = cache._board
-    assert (board._flights, board._tickets, board._waiting) == ({}, {}, {})
+    board = cache.core.board
+    assert (board._flights, board._tickets) == ({}, {})
 
 
 def test_threads_hammering_keep_the_bound_and_the_counts() -> None:

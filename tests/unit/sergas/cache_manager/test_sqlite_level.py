@@ -11,19 +11,19 @@ import pytest
 
 from sergas.clock import FakeClock
 from sergas.errors import CacheLevelError
-from sergas.optimizations.cache_manager import SqliteLevel
+from sergas.optimizations.cache_manager import SqliteLevel, StoredValue
 
 WRITER = """
 import sys
-from sergas.optimizations.cache_manager import SqliteLevel
+from sergas.optimizations.cache_manager import SqliteLevel, StoredValue
 name, path = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
 with SqliteLevel(path, timeout_s=30.0) as level:
     for number in range(40):
-        level.set(f"{name}:{number}", name.encode() * 10, ttl_s=60.0)
-        level.set("shared", name.encode() * 10, ttl_s=None)
-        assert level.get("shared").data in {b"a" * 10, b"b" * 10, b"c" * 10}
+        level.write({f"{name}:{number}": StoredValue(data=name.encode() * 10, ttl_s=60.0)})
+        level.write({"shared": StoredValue(data=name.encode() * 10, ttl_s=None)})
+        assert level.read(["shared"])["shared"].data in {b"a" * 10, b"b" * 10, b"c" * 10}
 """
 
 
@@ -37,6 +37,11 @@ def path(tmp_path: Path) -> Path:
 def clock() -> FakeClock:
     """The wall clock."""
     return FakeClock(1_000_000.0)
+
+
+def put(level: SqliteLevel, key: str, data: bytes, ttl_s: float | None = None) -> None:
+    """Store bytes without more ado."""
+    level.write({key: StoredValue(data=data, ttl_s=ttl_s)})
 
 
 def rows(path: Path) -> Iterator[str]:
@@ -54,17 +59,17 @@ def test_number_of_entries_is_bounded(path: Path) -> None:
     """Beyond the bound the entries written longest ago go; writing again makes young."""
     with SqliteLevel(path, entries_max=3) as level:
         for key in ["a", "b", "c", "a", "d"]:
-            level.set(key, b"", ttl_s=None)
+            put(level, key, b"")
         assert list(rows(path)) == ["c", "a", "d"]
 
 
 def test_expired_entries_leave_the_file(path: Path, clock: FakeClock) -> None:
     """What has expired is removed from the file by the next write, and before anything alive."""
     with SqliteLevel(path, entries_max=2, clock=clock) as level:
-        level.set("live", b"", ttl_s=None)
-        level.set("short", b"", ttl_s=1.0)
+        put(level, "live", b"")
+        put(level, "short", b"", 1.0)
         clock.advance(1.0)
-        level.set("new", b"", ttl_s=None)
+        put(level, "new", b"")
         assert list(rows(path)) == ["live", "new"]
 
 
@@ -72,9 +77,9 @@ def test_size_of_the_file_is_bounded(path: Path) -> None:
     """A full file drops its oldest entries and takes the new one; it does not grow."""
     with SqliteLevel(path, size_bytes_max=128 * 1024) as level:
         for number in range(100):
-            level.set(str(number), bytes(5_000), ttl_s=None)
-        assert level.get("99") is not None
-        assert level.get("0") is None
+            put(level, str(number), bytes(5_000))
+        assert level.read(["99"]).get("99") is not None
+        assert level.read(["0"]).get("0") is None
     assert path.stat().st_size <= 128 * 1024
 
 
@@ -82,17 +87,17 @@ def test_value_too_large_for_the_file_is_an_error(path: Path) -> None:
     """A value that does not fit into an empty file is refused, and the level goes on."""
     with SqliteLevel(path, size_bytes_max=128 * 1024) as level:
         with pytest.raises(CacheLevelError, match="full"):
-            level.set("key", bytes(1_000_000), ttl_s=None)
-        level.set("small", b"data", ttl_s=None)
-        assert level.get("small") is not None
+            put(level, "key", bytes(1_000_000))
+        put(level, "small", b"data")
+        assert level.read(["small"]).get("small") is not None
 
 
 def test_values_outlive_the_object(path: Path) -> None:
     """Another object on the same file, later, finds the value with the time it has left."""
     with SqliteLevel(path, clock=FakeClock(100.0)) as level:
-        level.set("key", b"data", ttl_s=10.0)
+        put(level, "key", b"data", 10.0)
     with SqliteLevel(path, clock=FakeClock(103.0)) as level:
-        found = level.get("key")
+        found = level.read(["key"]).get("key")
         assert found is not None
         assert found.ttl_s == pytest.approx(7.0)
 
@@ -100,10 +105,10 @@ def test_values_outlive_the_object(path: Path) -> None:
 def test_clock_set_back_makes_nothing_live_longer(path: Path) -> None:
     """An entry that seems to come from the future is not served."""
     with SqliteLevel(path, clock=FakeClock(1000.0)) as level:
-        level.set("key", b"data", ttl_s=10.0)
+        put(level, "key", b"data", 10.0)
     with SqliteLevel(path, clock=FakeClock(500.0)) as level:
-        assert level.get("key") is None
-        assert not level.delete("key")
+        assert level.read(["key"]).get("key") is None
+        assert not level.remove(["key"])
     assert list(rows(path)) == []
 
 
@@ -136,20 +141,20 @@ def test_processes_share_it(path: Path) -> None:
 def test_fork_gets_a_connection_of_its_own(path: Path) -> None:
     """A forked child reads and writes, and the parent's connection is as good as before."""
     with SqliteLevel(path) as level:
-        level.set("parent", b"1", ttl_s=None)
+        put(level, "parent", b"1")
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                found = level.get("parent")
-                level.set("child", b"2", ttl_s=None)
+                found = level.read(["parent"]).get("parent")
+                put(level, "child", b"2")
                 status = 0 if found is not None and found.data == b"1" else 2
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        found = level.get("child")
+        found = level.read(["child"]).get("child")
         assert found is not None
-        level.set("parent", b"3", ttl_s=None)
+        put(level, "parent", b"3")
 
 
 def test_other_database_is_refused_and_kept(path: Path) -> None:
@@ -177,7 +182,7 @@ def test_closed_level_is_an_error(path: Path) -> None:
     level.close()
     level.close()
     with pytest.raises(CacheLevelError, match="closed"):
-        level.get("key")
+        level.read(["key"]).get("key")
 
 
 @pytest.mark.parametrize(
