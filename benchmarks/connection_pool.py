@@ -40,7 +40,7 @@ def ask(connection: sqlite3.Connection) -> None:
 def plain_pool() -> ConnectionPool[sqlite3.Connection]:
     """Four idle connections."""
     pool = ConnectionPool(connect)
-    pool.open()
+    pool.open(wait=True)
     return pool
 
 
@@ -48,7 +48,7 @@ def plain_pool() -> ConnectionPool[sqlite3.Connection]:
 def checked_pool() -> ConnectionPool[sqlite3.Connection]:
     """Four idle connections, each asked before it is lent."""
     pool = ConnectionPool(connect, check=ask)
-    pool.open()
+    pool.open(wait=True)
     return pool
 
 
@@ -56,7 +56,7 @@ def checked_pool() -> ConnectionPool[sqlite3.Connection]:
 def single_pool() -> ConnectionPool[sqlite3.Connection]:
     """One connection, to a table."""
     pool = ConnectionPool(connect_to_table, min_size=1)
-    pool.open()
+    pool.open(wait=True)
     return pool
 
 
@@ -67,7 +67,7 @@ def aging_pool() -> tuple[ConnectionPool[sqlite3.Connection], FakeClock]:
     pool = ConnectionPool(
         connect, min_size=1, max_lifetime_s=LIFETIME_S, clock=clock, random=lambda: 0.0
     )
-    pool.open()
+    pool.open(wait=True)
     return pool, clock
 
 
@@ -126,8 +126,9 @@ class OpenClose:
     param_names = ("size",)
 
     def time_open_close(self, size: int) -> None:
-        with ConnectionPool(connect, min_size=size):
-            pass
+        pool = ConnectionPool(connect, min_size=size)
+        pool.open(wait=True)
+        pool.close()
 
 
 class Change:
@@ -142,6 +143,7 @@ class Change:
     def time_resize(self) -> None:
         pool = plain_pool()
         pool.resize(12)
+        pool.wait()
         pool.resize(4)
 
 
@@ -149,8 +151,9 @@ class Footprint:
     """Memory."""
 
     def peakmem_hundred_connections(self) -> None:
-        with ConnectionPool(connect_to_table, min_size=100):
-            pass
+        pool = ConnectionPool(connect_to_table, min_size=100)
+        pool.open(wait=True)
+        pool.close()
 
 
 class Replacements:

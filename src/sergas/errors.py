@@ -10,11 +10,14 @@ __all__ = [
     "ForeignConnectionError",
     "LoadTimeoutError",
     "MissingExtraError",
+    "MissingDriverError",
     "NotPicklableError",
     "PoolClosedError",
     "PoolError",
     "PoolQueueFullError",
     "PoolTimeoutError",
+    "PoolUnavailableError",
+    "PoolValueError",
     "ProcessorError",
     "QueryPlanError",
     "RecursiveLoadError",
@@ -50,6 +53,18 @@ class PoolQueueFullError(PoolError, RuntimeError):
 
 class PoolClosedError(PoolError, RuntimeError):
     """The pool is closed: it hands out nothing any more."""
+
+
+class PoolUnavailableError(PoolError, ConnectionError):
+    """The server has been away for a while, and callers are refused at once until it is back."""
+
+
+class MissingDriverError(PoolError, ImportError):
+    """A database library that was asked for is not installed."""
+
+
+class PoolValueError(PoolError, ValueError):
+    """A number given to the pool is out of its range."""
 
 
 class ForeignConnectionError(PoolError, ValueError):

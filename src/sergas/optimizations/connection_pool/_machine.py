@@ -1,124 +1,75 @@
-"""Every decision of the pool, and nothing else: no lock, no thread, no input or output, no clock.
+"""What can happen to a pool, event by event; the rules behind are in `_state`."""
 
-The shell (threads today) holds one lock while it calls a method here, passes the time in, and then
-does what the returned actions say: wake a waiter with its verdict, close a connection. Connecting,
-checking, cleaning and closing take long and happen outside that lock; what is under way is known
-here as a place that is taken.
-
-Three invariants carry the design, and each method keeps them:
-
-1. A place is taken *before* a connection is opened, so `idle + lent + opening` never exceeds
-   `max_size` (a shrink lets loans above it run out).
-2. Nobody waits while a connection is idle or a place is free. A connection or a place that becomes
-   free goes to the longest waiter in the same step, so a newcomer, who only ever finds what no
-   waiter wanted, cannot overtake.
-3. A connection is in exactly one hand: idle here, lent, or retired once and then forgotten.
-
-Idle connections form a stack: the most recently used is lent first and the rest may grow old.
-"""
-
-from collections import OrderedDict, deque
-from enum import Enum, auto
 from math import inf
-from typing import Generic
 
-from sergas.errors import ForeignConnectionError, PoolClosedError, PoolError, PoolQueueFullError
+from sergas.errors import ForeignConnectionError, PoolError
+from sergas.optimizations.connection_pool._limits import lifetime_s
 from sergas.optimizations.connection_pool._model import (
     Action,
     ConnectionT,
-    Lend,
-    Open,
-    PoolStats,
+    Inspect,
+    Leak,
+    Member,
     Refuse,
-    Retire,
     WaiterT,
 )
+from sergas.optimizations.connection_pool._state import Hand, Phase, PoolState
 
-__all__ = ["Member", "PoolMachine"]
+__all__ = ["Hand", "Phase", "PoolMachine"]
 
-
-class _Phase(Enum):
-    NEW = auto()
-    OPEN = auto()
-    CLOSED = auto()
+_SWEEP_S = 1.0  # when to look again after a connection that should go and is on loan
+_STRAY_S = 30.0  # how long a connection must have been nobody's, after an interrupt
 
 
-class Member(Generic[ConnectionT]):
-    """A connection of this pool, the moment its life ends, and whether somebody has it."""
+class PoolMachine(PoolState[ConnectionT, WaiterT]):
+    """The events of one pool. Each returns what its shell has to do."""
 
-    __slots__ = ("connection", "expires_s", "is_lent")
+    # -- the life of the pool
 
-    def __init__(self, connection: ConnectionT, expires_s: float) -> None:
-        self.connection = connection
-        self.expires_s = expires_s
-        self.is_lent = False
-
-
-class PoolMachine(Generic[ConnectionT, WaiterT]):
-    """The state of one pool; see the module for the rules.
-
-    Args:
-        min_size: Connections to keep, 0 <= `min_size` <= `max_size`.
-        max_size: Connections never exceeded, >= 1.
-        max_waiting: Callers allowed in the queue; 0 sets no limit.
-    """
-
-    def __init__(self, *, min_size: int, max_size: int, max_waiting: int = 0) -> None:
-        self._min_size = min_size
-        self._max_size = max_size
-        self._max_waiting = max_waiting
-        self._phase = _Phase.NEW
-        self._members: dict[int, Member[ConnectionT]] = {}  # by identity: drivers may redefine ==
-        self._idle: deque[Member[ConnectionT]] = deque()
-        self._queue: OrderedDict[WaiterT, float] = OrderedDict()  # waiter -> when it came
-        self._size = 0
-        self._opening = 0
-        self._next_expiry_s = inf  # no idle connection expires before it
-        self._requests = self._queued = self._opened = self._closed = self._lost = 0
-        self._connect_failures = 0
-        self._wait_s_total = 0.0
-        self.timeouts = 0
-        self.close_failures = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the pool lends."""
-        return self._phase is _Phase.OPEN
-
-    def start(self) -> None:
+    def start(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
         """Begin to lend.
 
         Raises:
             PoolClosedError: If the pool was closed: it cannot be opened again.
         """
-        if self._phase is _Phase.CLOSED:
+        if self.phase is Phase.CLOSED:
             raise self.refusal()
-        self._phase = _Phase.OPEN
+        if self.phase is Phase.NEW:
+            self.phase = Phase.OPEN
+            self.opened_s = now_s
+        return self._react(now_s)
 
-    def refusal(self) -> PoolClosedError:
-        """Why a pool that is not open lends nothing."""
-        if self._phase is _Phase.NEW:
-            return PoolClosedError(
-                "connection pool: it is not open yet; call open() or use it in a with statement"
-            )
-        return PoolClosedError("connection pool: it is closed; make a new ConnectionPool")
+    def close(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
+        """Stop lending: refuse who waits, retire what is idle and, as it comes back, the rest."""
+        self.phase = Phase.CLOSED
+        return self._react(now_s)
+
+    def orphan(self) -> list[Member[ConnectionT]]:
+        """Forget all connections in a forked child; they are the parent's and must live on."""
+        parents = list(self.members.values())
+        for member in parents:
+            member.owner = Hand.PARENT
+        self._empty()
+        self.outage.end()
+        return parents
+
+    # -- borrowers
 
     def request(self, waiter: WaiterT, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
         """Ask for a connection; without a verdict for `waiter` among the actions, it is queued."""
-        self._requests += 1
-        if self._phase is not _Phase.OPEN:
+        if self.phase is not Phase.OPEN:
+            self._unserved += 1
             return [Refuse(waiter, self.refusal())]
-        actions = self._retire_expired(now_s)
-        if self._idle:
-            actions.append(self._lend(self._idle.pop(), waiter))
-        elif self._size < self._max_size:
-            self._take_place()
-            actions.append(Open(waiter))
-        elif 0 < self._max_waiting <= len(self._queue):
+        self.queue[waiter] = now_s
+        actions = self._react(now_s)
+        if waiter not in self.queue:
+            return actions
+        if 0 < self.limits.max_waiting < len(self.queue):
+            self.queue.popitem()
+            self._unserved += 1
             actions.append(Refuse(waiter, self._queue_full()))
         else:
             self._queued += 1
-            self._queue[waiter] = now_s
         return actions
 
     def give_up(self, waiter: WaiterT, now_s: float) -> bool:
@@ -127,97 +78,112 @@ class PoolMachine(Generic[ConnectionT, WaiterT]):
         Returns:
             True if `waiter` was still in it; False if a verdict came first, which then stands.
         """
-        came_s = self._queue.pop(waiter, None)
+        came_s = self.queue.pop(waiter, None)
         if came_s is None:
             return False
-        self._wait_s_total += now_s - came_s
+        self._note_wait(now_s - came_s)
+        self._unserved += 1
+        self._signal()
         return True
 
-    def reserve(self) -> bool:
-        """Take a place for a connection that is missing to `min_size`; False if none is."""
-        if self._phase is not _Phase.OPEN or self._size >= self._min_size:
+    def is_due_for_check(self, member: Member[ConnectionT], now_s: float) -> bool:
+        """Whether a connection just lent should be asked first."""
+        if not self.has_check:
             return False
-        self._take_place()
-        return True
+        proved_s = max(member.rested_s, member.proved_s)
+        return now_s >= member.fresh_until_s or now_s - proved_s > self.trust_s
 
-    def opened(
-        self, waiter: WaiterT | None, connection: ConnectionT, *, now_s: float, expires_s: float
+    def vouch(self, member: Member[ConnectionT], now_s: float) -> None:
+        """A connection answered its check."""
+        member.fresh_until_s = member.expires_s
+        member.proved_s = now_s
+        self._is_wary = False
+        self.outage.proved(now_s)
+
+    def exchange(
+        self, waiter: WaiterT, member: Member[ConnectionT], now_s: float
     ) -> list[Action[ConnectionT, WaiterT]]:
-        """Fill a reserved place with a new connection, for `waiter` or for whoever is next.
-
-        Raises:
-            PoolError: If the pool already holds this very connection; nothing has changed then.
-        """
-        if id(connection) in self._members:
-            raise PoolError(
-                "connection pool: connect() returned a connection the pool already holds, but each "
-                "call must open another; have it call the driver's connect() every time"
-            )
-        self._opening -= 1
-        self._opened += 1
-        member = self._members[id(connection)] = Member(connection, expires_s)
-        if self._phase is not _Phase.OPEN:
-            refused = [] if waiter is None else [Refuse(waiter, self.refusal())]
-            return [*self._retire(member, now_s), *refused]
-        if waiter is not None:
-            return [self._lend(member, waiter)]
-        return (self._retire if self._size > self._max_size else self._offer)(member, now_s)
-
-    def open_failed(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
-        """Free a reserved place because connecting raised."""
-        self._connect_failures += 1
-        return self.vacate(now_s)
-
-    def vacate(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
-        """Free a reserved place that nobody will fill; the longest waiter may have it."""
-        self._opening -= 1
-        self._size -= 1
-        return self._grant_places(now_s)
+        """Retire what was lent to `waiter` and proved dead; it waits on, ahead of everybody."""
+        retired = self._lose(member)
+        self.queue[waiter] = now_s
+        self.queue.move_to_end(waiter, last=False)
+        return [retired, *self._react(now_s)]
 
     def claim(self, connection: ConnectionT) -> Member[ConnectionT]:
-        """Take a connection back from its borrower; its place stays taken until `settle`.
+        """Take a connection back from its borrower, to be cleaned.
 
         Raises:
             ForeignConnectionError: If the pool has not lent it: another's, or returned before.
         """
-        member = self._members.get(id(connection))
-        if member is None or not member.is_lent:
-            raise ForeignConnectionError(
-                f"connection pool: got back {connection!r}, which is not on loan from this pool; "
-                "return each connection once, to the pool that lent it"
-            )
-        member.is_lent = False
+        member = self.members.get(id(connection))
+        if member is None or member.owner is None or isinstance(member.owner, Hand):
+            raise self.foreign(connection)
+        member.owner = Hand.RETURNING
         return member
 
-    def settle(
-        self, member: Member[ConnectionT], now_s: float, *, is_sound: bool
-    ) -> list[Action[ConnectionT, WaiterT]]:
-        """Put a claimed connection to use again, or let it go if it is broken, old or too many."""
-        actions = self._retire_expired(now_s)
-        self._lost += not is_sound
-        is_kept = (
-            is_sound
-            and self._phase is _Phase.OPEN
-            and self._size <= self._max_size
-            and now_s < member.expires_s
+    def foreign(self, connection: ConnectionT) -> ForeignConnectionError:
+        """Why a connection is not taken back."""
+        return ForeignConnectionError(
+            f"connection pool: got back {connection!r}, which is not on loan from this pool; "
+            "return each connection once, to the pool that lent it"
         )
-        return actions + (self._offer if is_kept else self._retire)(member, now_s)
 
-    def exchange(
-        self, waiter: WaiterT, connection: ConnectionT, now_s: float
+    def rebalance(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
+        """See to what `give_back` could not."""
+        if self.queue:
+            self.outage.proved(now_s)
+        return self._react(now_s)
+
+    def lose(self, member: Member[ConnectionT], now_s: float) -> list[Action[ConnectionT, WaiterT]]:
+        """Let a broken connection go; from now on, none is lent before it has been checked."""
+        if member.owner is not Hand.INSPECTED:
+            member.loans += 1
+        return [self._lose(member), *self._react(now_s)]
+
+    # -- connecting
+
+    def opened(
+        self, attempt: int, connection: ConnectionT, now_s: float
     ) -> list[Action[ConnectionT, WaiterT]]:
-        """Retire what was lent to `waiter` and failed its check.
+        """An attempt brought a connection, for whoever is next.
 
-        The waiter keeps the place and opens another in it: it has had its turn in the queue and
-        must not stand in it twice.
+        Raises:
+            PoolError: If the pool already holds this very connection; the attempt goes on.
         """
-        member = self.claim(connection)
-        self._lost += 1
-        if self._phase is not _Phase.OPEN:
-            return [*self._retire(member, now_s), Refuse(waiter, self.refusal())]
-        self._forget(member)
-        self._opening += 1
-        return [Retire(connection), Open(waiter)]
+        if id(connection) in self.members:
+            raise PoolError(
+                "connection pool: connect() returned a connection the pool already holds, but each "
+                "call must open another; have it call the driver's connect() every time"
+            )
+        self.connect.add(now_s - self.attempts.pop(attempt))
+        self._opened += 1
+        self.outage.end()
+        self._is_wary = False
+        life_s = lifetime_s(self.limits.max_lifetime_s, self.limits.lifetime_jitter, self._random())
+        member = Member(connection, now_s=now_s, expires_s=now_s + life_s)
+        self.members[id(connection)] = member
+        self.idle.append(member)
+        return self._react(now_s)
+
+    def connect_failed(
+        self, attempt: int, error: BaseException, now_s: float
+    ) -> list[Action[ConnectionT, WaiterT]]:
+        """An attempt brought nothing."""
+        self.connect.add(now_s - self.attempts.pop(attempt))
+        self._connect_failures += 1
+        if self.phase is Phase.OPEN:
+            self.outage.failed(error, now_s, self._random())
+        return self._react(now_s)
+
+    def probed(self, now_s: float, *, is_reachable: bool) -> list[Action[ConnectionT, WaiterT]]:
+        """A probe came back."""
+        self._is_probing = False
+        self._is_reached = is_reachable
+        if not is_reachable:
+            self.outage.unreachable(now_s)
+        return self._react(now_s)
+
+    # -- upkeep
 
     def resize(
         self, min_size: int, max_size: int, now_s: float
@@ -227,95 +193,142 @@ class PoolMachine(Generic[ConnectionT, WaiterT]):
         Raises:
             PoolClosedError: If the pool is closed.
         """
-        if self._phase is _Phase.CLOSED:
+        if self.phase is Phase.CLOSED:
             raise self.refusal()
-        self._min_size, self._max_size = min_size, max_size
-        actions = self._grant_places(now_s)
-        while self._idle and self._size > max_size:
-            actions += self._retire(self._idle.popleft(), now_s)
-        return actions
+        self.min_size, self.max_size = min_size, max_size
+        return self._react(now_s) if self.phase is Phase.OPEN else []
 
-    def close(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
-        """Stop lending: refuse who waits, retire what is idle and, as it comes back, the rest."""
-        self._phase = _Phase.CLOSED
-        actions: list[Action[ConnectionT, WaiterT]] = []
-        while self._queue:
-            actions.append(Refuse(self._next_waiter(now_s), self.refusal()))
-        while self._idle:
-            actions += self._retire(self._idle.pop(), now_s)
-        return actions
+    def drain(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
+        """Replace every connection there is: idle ones now, loans when they come back."""
+        for member in self.members.values():
+            member.expires_s = member.fresh_until_s = -inf
+        self._is_leaving = True
+        return self._react(now_s)
 
-    def stats(self) -> PoolStats:
-        """The counters and sizes now."""
-        return PoolStats(
-            min_size=self._min_size,
-            max_size=self._max_size,
-            size=self._size,
-            idle=len(self._idle),
-            lent=self._size - len(self._idle) - self._opening,
-            opening=self._opening,
-            waiting=len(self._queue),
-            requests=self._requests,
-            queued=self._queued,
-            wait_s_total=self._wait_s_total,
-            timeouts=self.timeouts,
-            opened=self._opened,
-            closed=self._closed,
-            lost=self._lost,
-            connect_failures=self._connect_failures,
-            close_failures=self.close_failures,
-        )
+    def invalidate(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
+        """Trust none of the connections there are."""
+        self.suspect_all()
+        return self._react(now_s)
 
-    def _take_place(self) -> None:
-        self._size += 1
-        self._opening += 1
+    def is_full(self) -> bool:
+        """Whether `min_size` connections are open."""
+        return len(self.members) >= self.min_size
 
-    def _lend(self, member: Member[ConnectionT], waiter: WaiterT) -> Lend[ConnectionT, WaiterT]:
-        member.is_lent = True
-        return Lend(waiter, member.connection)
-
-    def _next_waiter(self, now_s: float) -> WaiterT:
-        waiter, came_s = self._queue.popitem(last=False)
-        self._wait_s_total += now_s - came_s
-        return waiter
-
-    def _offer(
-        self, member: Member[ConnectionT], now_s: float
-    ) -> list[Action[ConnectionT, WaiterT]]:
-        if self._queue:
-            return [self._lend(member, self._next_waiter(now_s))]
-        self._idle.append(member)
-        self._next_expiry_s = min(self._next_expiry_s, member.expires_s)
-        return []
-
-    def _grant_places(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
-        actions: list[Action[ConnectionT, WaiterT]] = []
-        while self._queue and self._size < self._max_size:
-            self._take_place()
-            actions.append(Open(self._next_waiter(now_s)))
-        return actions
-
-    def _forget(self, member: Member[ConnectionT]) -> None:
-        del self._members[id(member.connection)]
-        self._closed += 1
-
-    def _retire(
-        self, member: Member[ConnectionT], now_s: float
-    ) -> list[Action[ConnectionT, WaiterT]]:
-        self._forget(member)
-        self._size -= 1
-        return [Retire(member.connection), *self._grant_places(now_s)]
-
-    def _retire_expired(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
-        if now_s < self._next_expiry_s:
+    def tick(self, now_s: float) -> list[Action[ConnectionT, WaiterT]]:
+        """Look after everything that is due."""
+        if self.phase is not Phase.OPEN:
             return []
-        expired = [member for member in self._idle if member.expires_s <= now_s]
-        self._idle = deque(member for member in self._idle if member.expires_s > now_s)
-        self._next_expiry_s = min((member.expires_s for member in self._idle), default=inf)
-        return [action for member in expired for action in self._retire(member, now_s)]
+        actions: list[Action[ConnectionT, WaiterT]] = []
+        self._overdue_attempts(now_s)
+        self._return_strays(now_s)
+        self._tend_idle(now_s, actions)
+        self._report_leaks(now_s, actions)
+        return [*actions, *self._react(now_s)]
 
-    def _queue_full(self) -> PoolQueueFullError:
-        return PoolQueueFullError(
-            f"connection pool: {len(self._queue)} callers wait already and max_waiting is "
-            f"{self._max_waiting}; come back later, or raise max_size ({self._max_size})"
-        )
+    def due_s(self, now_s: float) -> float:
+        """When `tick` should be called next, if nothing else happens."""
+        if self.phase is not Phase.OPEN:
+            return inf
+        due_s = now_s + _STRAY_S if self.was_interrupted else inf
+        for member in self.members.values():
+            due_s = min(due_s, self._member_due_s(member, now_s))
+        for started_s in self.attempts.values():
+            overdue_s = started_s + self.limits.connect_timeout_s
+            if overdue_s > now_s:
+                due_s = min(due_s, overdue_s)
+        if self.outage.since_s is not None:
+            if not self.attempts and not self._is_probing:
+                due_s = min(due_s, self.outage.attempt_at_s)
+            if self.queue:
+                due_s = min(due_s, self.outage.fails_fast_at_s())
+        if self.limits.leak_after_s is not None and self.members:
+            due_s = min(due_s, now_s + self.limits.leak_after_s / 2)
+        return due_s
+
+    def _member_due_s(self, member: Member[ConnectionT], now_s: float) -> float:
+        dues_s = [member.expires_s]
+        if member.owner is None:
+            if self.size > self.min_size:
+                dues_s.append(member.rested_s + self.limits.max_idle_s)
+            if self.has_check and self.limits.keepalive_s is not None:
+                dues_s.append(max(member.rested_s, member.proved_s) + self.limits.keepalive_s)
+        # What should have happened waits for a connection to come back: look again soon.
+        return min(due_s if due_s > now_s else now_s + _SWEEP_S for due_s in dues_s)
+
+    def _overdue_attempts(self, now_s: float) -> None:
+        for started_s in self.attempts.values():
+            if now_s - started_s >= self.limits.connect_timeout_s:
+                self.outage.overdue(started_s)
+
+    def _return_strays(self, now_s: float) -> None:
+        """Return what an interrupt took out of `idle` and left; see the module `_state`.
+
+        Another thread may be in the middle of `borrow` at this very moment, so a stray must have
+        been one for half a minute.
+        """
+        if not self.was_interrupted:
+            return
+        resting = set(self.idle.copy())
+        strays = {
+            member: self._strays.get(member, now_s)
+            for member in self.members.values()
+            if member.owner is None and member not in resting
+        }
+        for member in [m for m, since_s in strays.items() if now_s - since_s >= _STRAY_S]:
+            del strays[member]
+            self.idle.append(member)
+        self._strays = strays
+        self.was_interrupted = bool(strays)
+
+    def _tend_idle(self, now_s: float, actions: list[Action[ConnectionT, WaiterT]]) -> None:
+        """Retire what is too old or idle for too long, and check what has been idle for a while."""
+        keepalive_s = self.limits.keepalive_s
+        for _ in range(len(self.idle)):
+            member = self._pop_coldest()
+            if member is None:
+                return
+            rest_s = now_s - member.rested_s
+            is_idle = rest_s >= self.limits.max_idle_s and self.size > self.min_size
+            if is_idle or now_s >= member.expires_s:
+                actions.append(self._retire(member))
+            elif (
+                keepalive_s is not None
+                and self.has_check
+                and min(rest_s, now_s - member.proved_s) >= keepalive_s
+            ):
+                actions.append(Inspect(member))
+            else:
+                self._to_rest(member)
+
+    def _report_leaks(self, now_s: float, actions: list[Action[ConnectionT, WaiterT]]) -> None:
+        leak_after_s = self.limits.leak_after_s
+        if leak_after_s is None:
+            return
+        for member in self.members.values():
+            borrower, held_s = member.borrower, now_s - member.lent_s
+            if (
+                borrower is not None
+                and borrower is not member.reported
+                and held_s >= leak_after_s
+                and member.owner not in (None, Hand.INSPECTED)
+            ):
+                member.reported = borrower
+                self._leaks += 1
+                actions.append(Leak(borrower, held_s))
+
+    def inspect_idle(self) -> list[Inspect[ConnectionT]]:
+        """Take out every idle connection for a check."""
+        inspections: list[Inspect[ConnectionT]] = []
+        while (member := self._pop_coldest()) is not None:
+            inspections.append(Inspect(member))
+        return inspections
+
+    def inspected(
+        self, member: Member[ConnectionT], now_s: float, *, is_sound: bool
+    ) -> list[Action[ConnectionT, WaiterT]]:
+        """A connection that was taken out for a check comes back, or not."""
+        if not is_sound:
+            return self.lose(member, now_s)
+        self.vouch(member, now_s)
+        self._to_rest(member)
+        return self._react(now_s)
