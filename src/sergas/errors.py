@@ -10,7 +10,6 @@ __all__ = [
     "ForeignConnectionError",
     "LoadTimeoutError",
     "MissingExtraError",
-    "MissingDriverError",
     "NotPicklableError",
     "PoolClosedError",
     "PoolError",
@@ -57,10 +56,6 @@ class PoolClosedError(PoolError, RuntimeError):
 
 class PoolUnavailableError(PoolError, ConnectionError):
     """The server has been away for a while, and callers are refused at once until it is back."""
-
-
-class MissingDriverError(PoolError, ImportError):
-    """A database library that was asked for is not installed."""
 
 
 class PoolValueError(PoolError, ValueError):

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sergas.errors import MissingDriverError
+from sergas.errors import MissingExtraError
 from sergas.optimizations.connection_pool._model import Driver
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ def psycopg_driver(
         **options: As for `psycopg.connect`.
 
     Raises:
-        MissingDriverError: If psycopg is not installed.
+        MissingExtraError: If psycopg is not installed.
     """
-    psycopg = _imported("psycopg")
-    idle = psycopg.pq.TransactionStatus.IDLE
+    library = _imported("psycopg")
+    idle = library.pq.TransactionStatus.IDLE
 
     def connect() -> "psycopg.Connection[Any]":
-        connection: psycopg.Connection[Any] = psycopg.connect(_now(conninfo), **options)
+        connection: psycopg.Connection[Any] = library.connect(_now(conninfo), **options)
         return connection
 
     def commit(connection: "psycopg.Connection[Any]") -> None:
@@ -80,11 +80,11 @@ def psycopg_driver(
         _ask_libpq(connection.pgconn, _CHECK_TIMEOUT_S)
 
     def probe() -> bool:
-        return any(map(_is_listening, _places(psycopg, _now(conninfo), options)))
+        return any(map(_is_listening, _places(library, _now(conninfo), options)))
 
     return Driver(
         connect=connect,
-        close=psycopg.Connection.close,
+        close=library.Connection.close,
         commit=commit,
         rollback=rollback,
         check=check,
@@ -104,14 +104,14 @@ def psycopg_async_driver(
         **options: As for `psycopg.AsyncConnection.connect`.
 
     Raises:
-        MissingDriverError: If psycopg is not installed.
+        MissingExtraError: If psycopg is not installed.
     """
-    psycopg = _imported("psycopg")
-    idle = psycopg.pq.TransactionStatus.IDLE
+    library = _imported("psycopg")
+    idle = library.pq.TransactionStatus.IDLE
 
     async def connect() -> "psycopg.AsyncConnection[Any]":
         info = await _soon(conninfo)
-        connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
+        connection: psycopg.AsyncConnection[Any] = await library.AsyncConnection.connect(
             info, **options
         )
         return connection
@@ -129,12 +129,12 @@ def psycopg_async_driver(
             await _ask_libpq_soon(connection.pgconn)
 
     async def probe() -> bool:
-        places = _places(psycopg, await _soon(conninfo), options)
+        places = _places(library, await _soon(conninfo), options)
         return any([await _is_listening_soon(place) for place in places])
 
     return Driver(
         connect=connect,
-        close=psycopg.AsyncConnection.close,
+        close=library.AsyncConnection.close,
         commit=commit,
         rollback=rollback,
         check=check,
@@ -157,12 +157,12 @@ def asyncpg_driver(
         **options: As for `asyncpg.connect`.
 
     Raises:
-        MissingDriverError: If asyncpg is not installed.
+        MissingExtraError: If asyncpg is not installed.
     """
-    asyncpg = _imported("asyncpg")
+    library = _imported("asyncpg")
 
     async def connect() -> "asyncpg.Connection[Any]":
-        connection: asyncpg.Connection[Any] = await asyncpg.connect(await _soon(dsn), **options)
+        connection: asyncpg.Connection[Any] = await library.connect(await _soon(dsn), **options)
         return connection
 
     async def close(connection: "asyncpg.Connection[Any]") -> None:
@@ -193,7 +193,7 @@ def _imported(name: str) -> Any:
     try:
         return __import__(name)
     except ImportError as error:
-        raise MissingDriverError(
+        raise MissingExtraError(
             f"connection pool: {name} is not installed, but its driver was asked for; "
             "pip install 'groundspeed[postgres]'"
         ) from error
@@ -260,11 +260,11 @@ async def _ask_libpq_soon(pgconn: Any) -> None:
         loop.remove_reader(pgconn.socket)
 
 
-def _places(psycopg: Any, conninfo: str, options: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _places(library: Any, conninfo: str, options: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Host or folder, and port, of each server that libpq would try."""
     known = {"autocommit", "row_factory", "cursor_factory", "prepare_threshold", "context"}
     given = {key: value for key, value in options.items() if key not in known}
-    info = psycopg.conninfo.conninfo_to_dict(conninfo, **given)
+    info = library.conninfo.conninfo_to_dict(conninfo, **given)
     # Where libpq looks when it is told nothing.
     folder = next(filter(os.path.exists, ("/var/run/postgresql", "/tmp")), "/tmp")  # noqa: S108
     hosts = str(info.get("hostaddr") or info.get("host") or os.environ.get("PGHOST") or folder)
