@@ -129,7 +129,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSummary:
-    """One launch pair of one row: interquartile means per call, in seconds.
+    """One launch pair of one row: means of the faster half of the samples per call, in seconds.
 
     Attributes:
         pair: Which launch pair of the check, from 0.
@@ -142,6 +142,9 @@ class PairSummary:
         samples: Samples per side.
         drift: How much longer the last quarter of them (one at least) took than the first, as a
             ratio, the geometric mean of both sides; None of a single one.
+        base_slower_half_s: Mean of the slower half of the samples on base, by the row's metric;
+            None in records from before it was kept.
+        candidate_slower_half_s: The same for the candidate.
     """
 
     pair: int
@@ -153,6 +156,8 @@ class PairSummary:
     candidate_cpu_s: float
     samples: int
     drift: float | None = None
+    base_slower_half_s: float | None = None
+    candidate_slower_half_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,6 +223,7 @@ class Running:
             trial.calibration,
             number=0,
             first=first,
+            closer=False,
             cpus=(),
             chance=random.Random(1),
         )

@@ -6,7 +6,7 @@ versions of one benchmark, `b`, beside each other; `0` and `0b` are the same cod
 run-queue delay ns]. Any version may be missing, and the fields from the second on. Lines of other
 kinds are counted and not used.
 
-A launch is read as the interquartile mean of its samples, by the best clock that holds for it:
+A launch is read as the mean of the faster half of its samples, by the best clock that holds for it:
 
 * `clean`, wall time minus run-queue delay: what the process would have taken alone.
 * `cpu`, where the delay was not recorded in some launch of the group, or the row is threaded.
@@ -33,7 +33,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from groundspeed.stats import FloatArray, interquartile_mean
+from groundspeed.stats import FloatArray, faster_half_mean
 
 __all__ = ["SAME", "SLOWDOWNS", "Benchmark", "LaunchesError", "Recording", "read_recording"]
 
@@ -216,7 +216,7 @@ def _is_threaded(groups: Sequence[_Launches]) -> bool:
 def _read_group(launches: _Launches, *, is_threaded: bool) -> _Read:
     used = {v: launches[v] for v in (BASE, SAME, *SLOWDOWNS) if v in launches}
     metric = _metric(used, is_threaded=is_threaded)
-    times_ns = {v: interquartile_mean(_by_metric(table, metric)) for v, table in used.items()}
+    times_ns = {v: faster_half_mean(_by_metric(table, metric)) for v, table in used.items()}
     return _Read(metric=metric, times_ns=times_ns)
 
 

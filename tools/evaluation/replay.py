@@ -342,7 +342,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=_at_least(0), default=0, metavar="N", help="where the draws begin (0)")
     for option, default, text in (
         ("--min-effect", rule.min_effect, "the least slowdown worth the name (1%%)"),
-        ("--margin", rule.margin, "differences inside it are `same` (3 x the minimum effect)"),
+        ("--margin", rule.margin, "differences inside it are `same` (2 x the minimum effect)"),
         ("--false-alarms", rule.false_alarms, "allowed share of suites with a false alarm (1%%)"),
     ):
         add(option, type=_share_option, default=default, metavar="SHARE", help=text)

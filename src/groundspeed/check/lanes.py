@@ -31,12 +31,14 @@ class Task:
         number: Of the launch pair.
         row: Which.
         first: The side that is set up and warmed first.
+        closer: Whether the row gets the samples of one that was not clear at the first look.
         seed: Of the order of turns.
     """
 
     number: int
     row: Row
     first: Side
+    closer: bool
     seed: int
 
 

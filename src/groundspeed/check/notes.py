@@ -4,13 +4,14 @@ A note changes no outcome. A slowdown that was shown is there however a sample i
 the number speaks of may not be what its reader takes it for.
 """
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from groundspeed.model import Comparison, Outcome
-from groundspeed.stats import Groups, two_groups
+from groundspeed.stats import Groups, student_t_sf, summarise, two_groups
 from groundspeed.units import format_percent, format_seconds, format_value
 
 __all__ = ["notes_on"]
@@ -24,6 +25,10 @@ _MOST = 0.75
 # Two groups nearer to each other than the smallest change worth reporting are one.
 _APART = 0.01
 _ALIKE = 0.9
+# The slower half of the samples scatters more than what is judged: less is not worth a line.
+_SLOWER_HALF = 0.05
+_SLOWER_HALF_PAIRS = 5
+_SLOWER_HALF_CHANCE = 1e-4
 
 
 def notes_on(comparison: Comparison, *, clocks_s: float = 0.0) -> tuple[str, ...]:
@@ -38,6 +43,7 @@ def notes_on(comparison: Comparison, *, clocks_s: float = 0.0) -> tuple[str, ...
         *clocks,
         # Clocks themselves grow quicker when they are read again and again.
         *(() if clocks else _drift(comparison)),
+        *_slower_half(comparison),
         *_groups(comparison),
         *_zeros(comparison),
     )
@@ -95,6 +101,24 @@ def _drift(comparison: Comparison) -> Iterator[str]:
         "as the first: it changes its own work between calls, or is not warm yet; let each call "
         "find what the first one found"
     )
+
+
+def _slower_half(comparison: Comparison) -> Iterator[str]:
+    """That only the slower half of the samples got slower, which the ratio does not speak of."""
+    halves = [(pair.base_slower_half_s, pair.candidate_slower_half_s) for pair in comparison.pairs]
+    differences = [math.log(own / base) for base, own in halves if base and own]
+    if comparison.outcome is Outcome.SLOWER or len(differences) < _SLOWER_HALF_PAIRS:
+        return
+    seen = summarise([differences])
+    mean, error = float(seen.mean[0]), math.sqrt(float(seen.variance[0]))
+    if math.expm1(mean) < _SLOWER_HALF or error == 0.0:
+        return
+    if float(student_t_sf(mean / error, seen.df)) < _SLOWER_HALF_CHANCE:
+        yield (
+            f"the slower half of its samples takes {format_percent(math.expm1(mean))} longer on "
+            "the candidate: what only some calls cost is not in the ratio; compare the mean of "
+            "many calls, or let one call do the work of many"
+        )
 
 
 def _mostly(agreeing: Iterator[bool]) -> bool:

@@ -131,8 +131,16 @@ def scaled(detectable: float, *, pairs: int, to_pairs: int) -> float:
     return float(detectable * (pairs / to_pairs) ** 0.5)
 
 
-def rows_seen(checks: Iterable[SelftestCheck], looks: Sequence[int]) -> tuple[SelftestRow, ...]:
-    """What can be seen of each kind of work, in suite order: the median over unchanged checks."""
+def rows_seen(
+    checks: Iterable[SelftestCheck], pairs_min: int, pairs_max: int
+) -> tuple[SelftestRow, ...]:
+    """What can be seen of each kind of work, in suite order: the median over unchanged checks.
+
+    Args:
+        checks: All of the self-test.
+        pairs_min: Launch pairs at the first look that may call a row slower.
+        pairs_max: Launch pairs at the last.
+    """
     tried: dict[str, list[RowTried]] = {}
     for check in checks:
         for row in check.rows if not check.changed else ():
@@ -142,8 +150,8 @@ def rows_seen(checks: Iterable[SelftestCheck], looks: Sequence[int]) -> tuple[Se
         SelftestRow(
             row=label,
             metric=rows[0].metric,
-            first=_median_at(rows, looks[0]),
-            last=_median_at(rows, looks[-1]),
+            first=_median_at(rows, pairs_min),
+            last=_median_at(rows, pairs_max),
         )
         for label, rows in tried.items()
     )

@@ -308,7 +308,7 @@ def _record(
 ) -> SelftestRecord:
     rule = request.rule
     alarms, sizes = count_false_alarms(checks, rule.false_alarms), sizes_found(checks)
-    rows = rows_seen(checks, rule.looks)
+    rows = rows_seen(checks, rule.pairs_min, rule.pairs_max)
     conclusion = conclude(alarms, sizes)
     return SelftestRecord(
         schema=SELFTEST_SCHEMA,
@@ -320,8 +320,8 @@ def _record(
         smallest_seen=smallest_seen(sizes),
         false_alarms=alarms,
         sizes=sizes,
-        first=seen_overall({row.row: row.first for row in rows}, rule.looks[0]),
-        last=seen_overall({row.row: row.last for row in rows}, rule.looks[-1]),
+        first=seen_overall({row.row: row.first for row in rows}, rule.pairs_min),
+        last=seen_overall({row.row: row.last for row in rows}, rule.pairs_max),
         rows=rows,
         warnings=(*bench.warnings, *_warnings(alarms)),
         min_effect=rule.min_effect,

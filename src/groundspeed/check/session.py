@@ -298,6 +298,7 @@ class Session:
         rows = len(ledger.open_rows)
         ahead: LaunchPair | None = pair
         while not ledger.finished:
+            self._look_closer(ledger)
             self._budget.fit(ledger, lambda row: (unit_of(row), self._units[unit_of(row)].cost_s))
             if ledger.finished:
                 break
@@ -316,6 +317,12 @@ class Session:
             if cut_short:
                 break
         ledger.close()
+
+    def _look_closer(self, ledger: Ledger) -> None:
+        """From the first look on, open rows get more samples a launch pair."""
+        if ledger.pairs_done >= self.rule.looks[0]:
+            for row in ledger.open_rows:
+                self._units[unit_of(row)].look_closer()
 
     def _round(self, tasks: Sequence[Task], *, following: int) -> Round:
         return Round(
@@ -337,9 +344,15 @@ class Session:
         """
         units = list(dict.fromkeys(unit_of(row) for row in ledger.open_rows))
         for row in self.chance.sample(units, len(units)):
-            first = SIDES[(self._units[row].phase + number) % 2]
-            task = Task(number=number, row=row, first=first, seed=self.chance.randrange(2**32))
-            if number not in self._units[row].measured:
+            unit = self._units[row]
+            task = Task(
+                number=number,
+                row=row,
+                first=SIDES[(unit.phase + number) % 2],
+                closer=unit.closer,
+                seed=self.chance.randrange(2**32),
+            )
+            if number not in unit.measured:
                 yield task
 
     def _measure(self, pair: LaunchPair, task: Task, cpus: Sequence[int]) -> Measured:
@@ -352,6 +365,7 @@ class Session:
                 unit.calibration,
                 number=task.number,
                 first=task.first,
+                closer=task.closer,
                 cpus=cpus,
                 chance=random.Random(task.seed),  # noqa: S311 - the order of turns, no secret
             )

@@ -29,6 +29,7 @@ class Unit:
         calibration: What was decided once.
         phase: Which side comes first in even launch pairs, 0 or 1.
         cost_s: About how long it takes in one launch pair.
+        closer: Whether launch pairs take the samples of a row that was not clear at the first look.
         measured: What launch pairs gave, by number.
     """
 
@@ -36,6 +37,7 @@ class Unit:
     calibration: Calibration
     phase: int
     cost_s: float
+    closer: bool = False
     measured: dict[int, Measured] = field(default_factory=dict)
 
     def rows(self, unit: Row) -> dict[Row, Quantity]:
@@ -45,6 +47,14 @@ class Unit:
             for name, quantity in self.calibration.quantities.items()
             if quantity.direction is not None
         }
+
+    def look_closer(self) -> None:
+        """Take more samples in the launch pairs to come."""
+        plan, closer_plan = self.calibration.plan, self.calibration.closer_plan
+        if self.closer or plan is None or closer_plan is None:
+            return
+        self.closer = True
+        self.cost_s *= closer_plan.samples / plan.samples
 
     def comparison(
         self, row: Row, quantity: Quantity, ledger: Ledger, rule: GateRule

@@ -1,6 +1,6 @@
 """Pure statistics: numbers in, numbers out.
 
-Without any input, output, clock or chance of its own. The gate's chain reads `interquartile_mean`
+Without any input, output, clock or chance of its own. The gate's chain reads `faster_half_mean`
 (one launch), `summarise` (the launch pairs of a row), `moderate` (the variances of a suite),
 `benjamini_hochberg` (many rows), `look` and `GateRule` (when to stop and what to call it).
 """
@@ -18,7 +18,7 @@ from groundspeed.stats.estimates import Estimates, estimate
 from groundspeed.stats.exact import ExactPair, spread_of_repeats
 from groundspeed.stats.exchange import ExchangeRate, exchange_rate
 from groundspeed.stats.groups import Groups, two_groups
-from groundspeed.stats.location import interquartile_mean
+from groundspeed.stats.location import faster_half_mean, slower_half_mean
 from groundspeed.stats.moderated import (
     FamilyVariances,
     ModeratedVariance,
@@ -60,13 +60,14 @@ __all__ = [
     "digamma",
     "estimate",
     "exchange_rate",
+    "faster_half_mean",
     "fit_prior",
-    "interquartile_mean",
     "look",
     "minimum_detectable_effect",
     "moderate",
     "moderate_families",
     "run_to_conclusion",
+    "slower_half_mean",
     "spread_of_repeats",
     "student_t_ppf",
     "student_t_sf",

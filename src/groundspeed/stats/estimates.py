@@ -63,8 +63,8 @@ def estimate(differences: npt.ArrayLike, *, families: Families | None = None) ->
     twice, so that no noisy row gains by this, and none loses: exact rows stay out of the fit of the
     prior (`moderate_families`). What can be exact by chance is a row that takes few values, apart
     by the least effect or more. The worst tosses a coin on each side: it shows one and the same
-    difference above 0 in all n pairs with chance 4^-n, which is the 0.1 % that the first look of
-    the gate may spend at 5 pairs, and 0.002 % at 8. Several rows of that kind have it each.
+    difference above 0 in all n pairs with chance 4^-n: 0.002 % at 8 pairs, the first at which the
+    gate may call it slower. Several rows of that kind have it each.
 
     Args:
         differences: log(candidate / base), shape (rows, pairs), rows >= 1, pairs >= 2, finite.

@@ -4,14 +4,15 @@ import numpy.typing as npt
 
 from groundspeed.stats.arrays import finite_vector
 
-__all__ = ["interquartile_mean"]
+__all__ = ["faster_half_mean", "slower_half_mean"]
 
 
-def interquartile_mean(samples: npt.ArrayLike) -> float:
-    """Mean of the middle half of the samples, in their unit.
+def faster_half_mean(samples: npt.ArrayLike) -> float:
+    """Mean of the lower half of the samples, in their unit; the middle one of an odd number is in.
 
-    A quarter of them, rounded down, is dropped at each end; up to three samples give their plain
-    mean. It keeps the efficiency a median loses and, like it, bears a quarter of spoiled samples.
+    What disturbs a sample makes it longer and hardly ever shorter: the lower half is disturbed
+    less, and by chance less differently, than the middle (docs/decisions/0018-faster-half.md). A
+    cost that fewer than half of the samples bear is not in it; `slower_half_mean` shows that.
 
     Args:
         samples: Shape (n,), n >= 1, finite, in any order.
@@ -22,5 +23,19 @@ def interquartile_mean(samples: npt.ArrayLike) -> float:
     """
     ordered = finite_vector(samples, subject="samples").copy()
     ordered.sort()
-    quarter = ordered.size // 4
-    return float(ordered[quarter : ordered.size - quarter].mean())
+    return float(ordered[: (ordered.size + 1) // 2].mean())
+
+
+def slower_half_mean(samples: npt.ArrayLike) -> float:
+    """Mean of the upper half of the samples, in their unit; the middle one of an odd number is in.
+
+    Args:
+        samples: Shape (n,), n >= 1, finite, in any order.
+
+    Raises:
+        TooFewSamplesError: If there is no sample.
+        ValueError: If a sample is NaN or infinite.
+    """
+    ordered = finite_vector(samples, subject="samples").copy()
+    ordered.sort()
+    return float(ordered[ordered.size // 2 :].mean())

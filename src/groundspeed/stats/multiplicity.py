@@ -16,7 +16,7 @@ def benjamini_hochberg(p: npt.ArrayLike, level: float) -> BoolArray:
 
     Args:
         p: p-values, shape (m,), m >= 1, each in [0, 1].
-        level: Above 0, below 1.
+        level: 0 or more, below 1; at 0 nothing is rejected, not even p = 0.
 
     Raises:
         TooFewSamplesError: If there is no p-value.
@@ -28,8 +28,10 @@ def benjamini_hochberg(p: npt.ArrayLike, level: float) -> BoolArray:
     values = finite_vector(p, subject="p-values")
     if values.min() < 0.0 or values.max() > 1.0:
         raise ValueError(f"p-values: got {values.min()} to {values.max()}, needed 0 to 1")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level: got {level}, needed a number between 0 and 1")
+    if not 0.0 <= level < 1.0:
+        raise ValueError(f"level: got {level}, needed a number from 0 to below 1")
+    if level == 0.0:
+        return np.zeros(values.shape, dtype=np.bool_)
     ordered = np.sort(values)
     passing = np.flatnonzero(ordered <= level * np.arange(1, values.size + 1) / values.size)
     if not passing.size:
@@ -44,7 +46,7 @@ def benjamini_hochberg_beside(
 
     Args:
         p: p-values of the open ones, as `benjamini_hochberg` takes them.
-        level: Above 0, below 1.
+        level: As `benjamini_hochberg` takes it.
         rejected: How many were rejected before; they count with p = 0.
         kept: How many were not; they count with p = 1.
 

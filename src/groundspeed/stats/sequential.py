@@ -2,12 +2,12 @@
 
 A row that is plainly slower shows it in five launch pairs; one that differs by 2 % may need
 thirty. So the rule looks several times and spends the allowed rate of false alarms in shares, one
-a look: if nothing has changed, the chance of a `slower` over all of them is at most the sum of what
-they spend, by the union bound. At each look Benjamini-Hochberg runs over the whole suite, rows
-already settled included: a row settled as slower stays a rejection (p = 0), any other settled row
-stays none (p = 1). Where rows really are slower, the rate bounds the expected share of false ones
-among all rows called slower, not the chance of any. That counting across looks is validated by
-simulation (tests/statistical), not proved.
+a look; the first look has none and can only call rows the same. If nothing has changed, the chance
+of a `slower` over all looks is at most the sum of what they spend, by the union bound. At each look
+Benjamini-Hochberg runs over the whole suite, rows already settled included: a row settled as slower
+stays a rejection (p = 0), any other settled row stays none (p = 1). Where rows really are slower,
+the rate bounds the expected share of false ones among all rows called slower, not the chance of
+any. That counting across looks is validated by simulation (tests/statistical), not proved.
 
 Percent and logarithm: an effect e, say 0.01 for one percent, is the distance log(1 + e). `slower`
 by e means candidate / base >= 1 + e; `faster` by e means base / candidate >= 1 + e. Exchanging base
@@ -44,7 +44,7 @@ __all__ = [
     "run_to_conclusion",
 ]
 
-_MARGIN_IN_EFFECTS = 3.0
+_MARGIN_IN_EFFECTS = 2.0
 _FURTHER_LOOKS = 3
 _FURTHER_SHARE = 0.1
 _LOOK_GROWTH = math.sqrt(2.0)
@@ -67,12 +67,13 @@ class GateRule:
 
     Attributes:
         looks: Launch pairs at each look, rising, the first at least 2.
-        shares: Share of `false_alarms` spent at each look; their sum is at most 1.
+        shares: Share of `false_alarms` spent at each look, 0 or more; their sum is above 0 and at
+            most 1. A look without a share calls nothing slower or faster.
         false_alarms: Allowed rate of unchanged suites with a `slower`, and of those with a
             `faster`; beside real changes, the expected share of false ones; in (0, 1/2).
         min_effect: Least effect worth the name, as ratio - 1, in (0, 1].
         margin: Differences inside it, either way, are `same`; as ratio - 1, at least `min_effect`.
-            None means three times `min_effect`.
+            None means twice `min_effect`.
         same_confidence: Two-sided confidence of the interval that must lie inside the margin, in
             (0, 1).
 
@@ -81,7 +82,7 @@ class GateRule:
     """
 
     looks: tuple[int, ...] = (5, 8, 12, 17, 24, 34)
-    shares: tuple[float, ...] = (0.10, 0.10, 0.15, 0.20, 0.20, 0.25)
+    shares: tuple[float, ...] = (0.0, 0.20, 0.15, 0.20, 0.20, 0.25)
     false_alarms: float = 0.01
     min_effect: float = 0.01
     margin: float | None = None
@@ -104,8 +105,11 @@ class GateRule:
             raise ValueError(
                 f"shares: got {len(self.shares)} for {len(self.looks)} looks, needed one a look"
             )
-        if not (min(self.shares) > 0.0 and sum(self.shares) <= 1.0 + _ROUNDING):
-            raise ValueError(f"shares: got {self.shares}, needed positive ones of sum 1 at most")
+        if not (min(self.shares) >= 0.0 and 0.0 < sum(self.shares) <= 1.0 + _ROUNDING):
+            raise ValueError(
+                f"shares: got {self.shares}, needed ones of 0 or more, of a sum above 0 and at "
+                "most 1"
+            )
 
     def _check_rates(self) -> None:
         if not 0.0 < self.false_alarms < 0.5:  # noqa: PLR2004 - a coin would do as well
@@ -132,6 +136,11 @@ class GateRule:
         return _MARGIN_IN_EFFECTS * self.min_effect if self.margin is None else self.margin
 
     @property
+    def pairs_min(self) -> int:
+        """Launch pairs at the first look that may call a row slower."""
+        return next(p for p, share in zip(self.looks, self.shares, strict=True) if share > 0.0)
+
+    @property
     def pairs_max(self) -> int:
         """Launch pairs at the last look."""
         return self.looks[-1]
@@ -142,7 +151,7 @@ class GateRule:
         Three more looks, each at sqrt(2) times the pairs of the one before: 48, 68 and 96 after 34.
         Each may spend a tenth of the false alarms, and the looks before keep seven tenths of their
         shares, so that the sum is as it was. That costs them hardly any power, for the shares enter
-        by their logarithm: with one row, t must exceed 7.9 instead of 7.2 at the first look, and
+        by their logarithm: with one row, t must exceed 5.5 instead of 5.0 at the second look, and
         3.2 instead of 3.1 at the sixth.
 
         The plan is the same for every budget, long or short. It is fixed before anything is
@@ -226,10 +235,11 @@ def look(  # noqa: PLR0913 - by name only; what each row has of its own is one e
         differences: log(candidate / base) of the open rows, shape (rows, pairs), rows >= 1,
             pairs >= 2, finite.
         settled: Conclusions of the rows decided at earlier looks, none of them OPEN.
-        share: Share of the rule's false alarms this look may spend, in (0, 1].
+        share: Share of the rule's false alarms this look may spend, in [0, 1]; with 0 no row is
+            called slower or faster, however plain it is.
         rule: What to call slower, faster or the same.
         min_effects: Least effect of each open row as ratio - 1, shape (rows,), in (0, 1]; its
-            margin is the rule's, or three times it where the rule states none. None means the
+            margin is the rule's, or twice it where the rule states none. None means the
             rule's own for every row.
         excused: Which of the open rows alarm nobody, shape (rows,), bool. Benjamini-Hochberg lets
             a row that is really slower ease the threshold of the others; an excused row does not,
@@ -243,8 +253,8 @@ def look(  # noqa: PLR0913 - by name only; what each row has of its own is one e
     """
     if Conclusion.OPEN in settled:
         raise ValueError("settled: got an open row; open rows belong into differences")
-    if not 0.0 < share <= 1.0:
-        raise ValueError(f"share: got {share}, needed a number above 0 and at most 1")
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share: got {share}, needed a number from 0 to 1")
     matrix = finite_matrix(differences, subject="differences", columns_min=2)
     effects = _min_effects(min_effects, rows=matrix.shape[0], rule=rule)
     estimates = estimate(matrix, families=families)

@@ -39,7 +39,7 @@ class Calibration:
         fingerprint: The machine, see `model.Machine`.
         tool_version: The groundspeed that measured it.
         measured_at: ISO 8601, UTC.
-        first: The smallest slowdowns seen at the rule's first look.
+        first: The smallest slowdowns seen at the first look that may call a row slower.
         last: The same at its last look.
     """
 

@@ -155,7 +155,8 @@ class SelftestRow:
     Attributes:
         row: Its label.
         metric: What its samples are.
-        first: The smallest slowdown found 19 times in 20 at the first look, as ratio - 1.
+        first: The smallest slowdown found 19 times in 20 at the first look that may call it so,
+            as ratio - 1.
         last: The same at the last look.
     """
 
@@ -180,7 +181,7 @@ class SelftestRecord:
             19 times in 20, none greater having been missed; None if there is none.
         false_alarms: What identical sources gave.
         sizes: What the known slowdowns gave, smallest first.
-        first: What can be seen at the first look.
+        first: What can be seen at the first look that may call a row slower.
         last: What can be seen at the last look.
         rows: The same, row by row.
         warnings: What a reader should know beside it.

@@ -29,8 +29,8 @@ FOREIGN_NOTE_CPUS = 0.1
 FOREIGN_WARNING_SHARE = 0.25
 # One step of the counters, 10 ms, in a second of one CPU.
 STEAL_NOTE_SHARE = 0.01
-# The interquartile mean leaves out the slowest quarter of samples; with one moment in twenty
-# stolen, those that are hit begin to be more than that in some launch pairs.
+# What is judged is the faster half of the samples; with one moment in twenty stolen, those that
+# are hit begin to be more than the other half in some launch pairs.
 STEAL_WARNING_SHARE = 0.05
 # One pair measures while the next one starts and imports: two CPUs are used at a time.
 CPUS_USED = 2

@@ -59,6 +59,7 @@ def measure(  # noqa: PLR0913 - a row in its place, each part by name
     *,
     number: int,
     first: Side,
+    closer: bool,
     cpus: Sequence[int],
     chance: random.Random,
 ) -> Measured:
@@ -71,6 +72,7 @@ def measure(  # noqa: PLR0913 - a row in its place, each part by name
         number: Of this launch pair.
         first: The side that is forked, set up and warmed first. The second finds a warmer machine,
             so the caller lets them alternate from pair to pair.
+        closer: Take the samples of a row that was not clear at the first look.
         cpus: Where; empty for anywhere.
         chance: Draws the order of turns.
 
@@ -92,7 +94,10 @@ def measure(  # noqa: PLR0913 - a row in its place, each part by name
             case "scenario":  # its run ends with the answer that tells what it recorded
                 return scenario.take(processes, calibration, number=number)
             case "timed":
-                taken = {"": timed.take(processes, calibration, number=number, chance=chance)}
+                pair_taken = timed.take(
+                    processes, calibration, number=number, closer=closer, chance=chance
+                )
+                taken = {"": pair_taken}
             case _:
                 taken = {"": valued.take(processes, number=number)}
         for process in processes.values():

@@ -65,6 +65,7 @@ class Calibration:
         renew: Whether setup runs again before each sample (a call uses up what setup made).
         threads: How the delays of several threads are counted; None for a row of one thread.
         plan: How many samples; None where a row is no time.
+        closer_plan: The same in launch pairs after the first look.
         sample_s: What one sample took.
         clocks_s: What a sample takes in which nothing is called: the clocks' own time.
     """
@@ -74,8 +75,13 @@ class Calibration:
     renew: bool = False
     threads: Mapping[str, bool] | None = None
     plan: SamplePlan | None = None
+    closer_plan: SamplePlan | None = None
     sample_s: float = 0.0
     clocks_s: float = 0.0
+
+    def plan_for(self, *, closer: bool) -> SamplePlan | None:
+        """The plan of a launch pair, before or after the first look."""
+        return self.closer_plan if closer else self.plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

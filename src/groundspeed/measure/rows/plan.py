@@ -3,12 +3,13 @@
 Eight blocks of two samples of one millisecond, after four to warm up, is what twins need
 (docs/decisions/0002-launch-twins.md). A call that lasts longer than a sample should gets fewer of
 them, so that one slow row does not take the time of all the others; its launch pair is still one
-observation.
+observation. A row that the first look leaves open gets twice as many from then on: where only few
+rows are open a launch pair costs more than its samples (docs/decisions/0018-faster-half.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["SAMPLE_TARGET_S", "SamplePlan", "plan_samples"]
+__all__ = ["SAMPLE_TARGET_S", "SamplePlan", "closer_plan", "plan_samples"]
 
 SAMPLE_TARGET_S = 0.001
 _FULL_COST_S = 0.032
@@ -55,6 +56,17 @@ def plan_samples(cost_s: float, *, most: int | None = None) -> SamplePlan:
         warm_up = 1 if affordable < 4 else round(blocks * _WARM_UP_SHARE)  # noqa: PLR2004
         plan = SamplePlan(warm_up=warm_up, blocks=blocks, per_block=1)
     return plan if most is None else _at_most(plan, most)
+
+
+def closer_plan(plan: SamplePlan, *, most: int | None = None) -> SamplePlan:
+    """The same plan with turns twice as long, unless one process may not take so many samples.
+
+    Args:
+        plan: For the first launch pairs.
+        most: Samples that one process may take, if the benchmark says so.
+    """
+    closer = replace(plan, per_block=2 * plan.per_block)
+    return closer if most is None or closer.warm_up + closer.samples <= most else plan
 
 
 def _at_most(plan: SamplePlan, most: int) -> SamplePlan:

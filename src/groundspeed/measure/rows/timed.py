@@ -1,6 +1,6 @@
 """A row that is a time: calibrate on base, impose on both, take turns, summarise.
 
-The interquartile mean of a side's samples is one observation; samples of one launch are not
+The mean of the faster half of a side's samples is one observation; samples of one launch are not
 independent, so they are never pooled over launches (docs/explanation/how-it-measures.md).
 """
 
@@ -12,9 +12,14 @@ import numpy as np
 
 from groundspeed.measure.lockstep import SIDES, RowProcess
 from groundspeed.measure.rows.model import Calibration, Quantity, RowContext
-from groundspeed.measure.rows.plan import SAMPLE_TARGET_S, SamplePlan, plan_samples
+from groundspeed.measure.rows.plan import (
+    SAMPLE_TARGET_S,
+    SamplePlan,
+    closer_plan,
+    plan_samples,
+)
 from groundspeed.model import Metric, PairSummary, Side
-from groundspeed.stats import FloatArray, interquartile_mean
+from groundspeed.stats import FloatArray, faster_half_mean, slower_half_mean
 
 __all__ = ["calibrate_side", "take", "try_side", "turns"]
 
@@ -31,12 +36,14 @@ def calibrate_side(process: RowProcess, context: RowContext) -> Calibration:
     answer = process.ask("calibration", op="calibrate", target_ns=target_ns)
     cost_ns = answer["sample_ns"] + (answer["setup_ns"] if answer["renew"] else 0)
     metric = _metric(answer, context.wanted)
+    plan = plan_samples(cost_ns / 1e9, most=answer["most_samples"])
     return Calibration(
         quantities={"": Quantity(metric=metric)},
         loops=answer["loops"],
         renew=answer["renew"],
         threads=answer["threads"],
-        plan=plan_samples(cost_ns / 1e9, most=answer["most_samples"]),
+        plan=plan,
+        closer_plan=closer_plan(plan, most=answer["most_samples"]),
         sample_s=answer["sample_ns"] / 1e9,
         clocks_s=answer["clocks_cpu_ns" if metric == "cpu" else "clocks_ns"] / 1e9,
     )
@@ -70,6 +77,7 @@ def take(
     calibration: Calibration,
     *,
     number: int,
+    closer: bool,
     chance: random.Random,
 ) -> PairSummary:
     """Warm both sides up and let them take turns.
@@ -78,12 +86,13 @@ def take(
         processes: Both sides, set up; the first of them is warmed first.
         calibration: What was found on base.
         number: Of this launch pair.
+        closer: Take the samples of a row that was not clear at the first look.
         chance: Draws the order of turns.
 
     Raises:
         RowFailedError: If either side fails; nothing of the pair is kept.
     """
-    plan, loops = calibration.plan, calibration.loops
+    plan, loops = calibration.plan_for(closer=closer), calibration.loops
     assert plan is not None  # noqa: S101 - a timed row was calibrated with one
     for process in processes.values():
         _impose(process, calibration, "setup")
@@ -118,14 +127,16 @@ def _summarise(
     times = [_by_metric(side, metric) for side in (base, candidate)]
     return PairSummary(
         pair=number,
-        base_s=interquartile_mean(times[0]),
-        candidate_s=interquartile_mean(times[1]),
-        base_wall_s=interquartile_mean(base[:, _WALL]),
-        candidate_wall_s=interquartile_mean(candidate[:, _WALL]),
-        base_cpu_s=interquartile_mean(base[:, _CPU]),
-        candidate_cpu_s=interquartile_mean(candidate[:, _CPU]),
+        base_s=faster_half_mean(times[0]),
+        candidate_s=faster_half_mean(times[1]),
+        base_wall_s=faster_half_mean(base[:, _WALL]),
+        candidate_wall_s=faster_half_mean(candidate[:, _WALL]),
+        base_cpu_s=faster_half_mean(base[:, _CPU]),
+        candidate_cpu_s=faster_half_mean(candidate[:, _CPU]),
         samples=len(base),
         drift=_drift(times),
+        base_slower_half_s=slower_half_mean(times[0]),
+        candidate_slower_half_s=slower_half_mean(times[1]),
     )
 
 

@@ -49,8 +49,8 @@ def test_a_real_slowdown_is_not_taken_for_noise() -> None:
 
 
 def test_scatter_alarms_when_the_coins_line_it_up() -> None:
-    """Differences that cancel in the record agree in one exchange of 32, which is an alarm."""
-    rows = [measured(f"row{i}", [0.05, -0.05, 0.05, -0.05, 0.05]) for i in range(3)]
+    """Differences that cancel in the record agree in one exchange of 128, which is an alarm."""
+    rows = [measured(f"row{i}", [0.05 * (-1) ** n for n in range(8)]) for i in range(3)]
     rate = exchange_labels(rows, GateRule(), min_effects={}, seed=1)
     assert rate is not None
     assert 0 < rate.alarmed < EXCHANGES / 8
@@ -86,7 +86,7 @@ def counted(
 
 def test_values_are_exchanged_as_times_are() -> None:
     """The same differences give the same rate, whichever way is better."""
-    shapes = [[math.exp(0.02 * (-1) ** (i + j)) for j in range(5)] for i in range(3)]
+    shapes = [[math.exp(0.02 * (-1) ** (i + j)) for j in range(8)] for i in range(3)]
     as_times = [measured(f"row{i}", [math.log(r) for r in row]) for i, row in enumerate(shapes)]
     lower = [
         counted(c.row.name, [(1.0, r) for r in row], "track")
@@ -107,9 +107,9 @@ def test_values_are_exchanged_as_times_are() -> None:
 
 def test_values_do_not_make_times_look_quiet() -> None:
     """A loud row alarms more often beside quieter rows of its kind than beside other metrics."""
-    loud = measured("loud", [0.03, -0.02, 0.05, -0.04, 0.01])
+    loud = measured("loud", [0.03, -0.02, 0.05, -0.04, 0.01, -0.03, 0.02, 0.04])
     chance = random.Random(2)
-    quiet = [[math.exp(chance.gauss(0.0, 0.01)) for _ in range(5)] for _ in range(5)]
+    quiet = [[math.exp(chance.gauss(0.0, 0.01)) for _ in range(8)] for _ in range(5)]
     as_values = [
         counted(f"row{i}", [(1.0, r) for r in row], "peak_memory") for i, row in enumerate(quiet)
     ]

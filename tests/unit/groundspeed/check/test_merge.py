@@ -223,7 +223,7 @@ def test_no_launch_pair_is_lost() -> None:
 def test_a_row_that_needed_more_pairs_alone_is_judged_by_those_the_whole_needs() -> None:
     """Beside others a row is settled at an earlier look, which its note says."""
     slow = {
-        Row(name=f"s{i}"): [0.03 + 0.011 * math.sin(5.0 * n + i) for n in range(34)]
+        Row(name=f"s{i}"): [0.03 + 0.02 * math.sin(5.0 * n + i) for n in range(34)]
         for i in range(8)
     }
     records = shards_of(slow, 8)
@@ -231,7 +231,7 @@ def test_a_row_that_needed_more_pairs_alone_is_judged_by_those_the_whole_needs()
     earlier = [c for c in merged(records).comparisons if c.notes]
     assert earlier
     for comparison in earlier:
-        used, taken = RULE.looks[0], len(comparison.pairs)
+        used, taken = RULE.pairs_min, len(comparison.pairs)
         note = f"judged with the whole suite by the first {used} of its {taken} launch pairs"
         assert comparison.notes == (note,)
         assert comparison.ratio != before[comparison.row].ratio
@@ -273,7 +273,7 @@ def test_a_row_of_another_kind_is_judged_by_its_values() -> None:
             metric="track",
             direction="higher",
             values=tuple(
-                ValuePair(pair=n, base=100.0, candidate=rate * (100.0 + n % 3)) for n in range(5)
+                ValuePair(pair=n, base=100.0, candidate=rate * (100.0 + n % 3)) for n in range(8)
             ),
         )
         for row, rate in rates.items()
@@ -284,12 +284,12 @@ def test_a_row_of_another_kind_is_judged_by_its_values() -> None:
 
 
 def valued(base: float, candidate: float, outcome: Outcome) -> Comparison:
-    """A row whose five launch pairs all gave these values."""
+    """A row whose eight launch pairs all gave these values."""
     return Comparison(
         row=Row(name="odd"),
         outcome=outcome,
         metric="track",
-        values=tuple(ValuePair(pair=n, base=base, candidate=candidate) for n in range(5)),
+        values=tuple(ValuePair(pair=n, base=base, candidate=candidate) for n in range(8)),
     )
 
 
@@ -520,8 +520,8 @@ def test_a_rule_that_is_not_known_here_is_refused() -> None:
 
 
 def test_a_margin_that_was_stated_holds() -> None:
-    """A wider margin than three times the minimum effect is part of the rule."""
-    loud = {Row(name=f"r{i}"): [0.05 * math.sin(3.0 * n + i) for n in range(34)] for i in range(4)}
+    """A wider margin than twice the minimum effect is part of the rule."""
+    loud = {Row(name=f"r{i}"): [0.1 * math.sin(3.0 * n + i) for n in range(34)] for i in range(4)}
     records = [
         replace(r, comparisons=tuple(replace(c, outcome=Outcome.UNDECIDED) for c in r.comparisons))
         for r in shards_of(loud, 2)

@@ -184,3 +184,40 @@ def test_a_value_against_none_is_told() -> None:
     )
     assert notes_on(valued([3.0, 3.0], [3.0, 0.0]))[0].startswith("candidate gives 0 in 1 of 2")
     assert notes_on(valued([0.0] * 14, [0.0] * 14)) == ()
+
+
+def with_slower_half(*growths: float, outcome: Outcome = Outcome.SAME) -> Comparison:
+    """A row whose slower half takes so much longer on the candidate, one number a launch pair."""
+    row = timed([1e-4] * len(growths))
+    pairs = tuple(
+        replace(pair, base_slower_half_s=2e-4, candidate_slower_half_s=2e-4 * growth)
+        for pair, growth in zip(row.pairs, growths, strict=True)
+    )
+    return replace(row, pairs=pairs, outcome=outcome)
+
+
+def test_a_slower_half_that_is_slower_is_told() -> None:
+    """What only some calls cost is not in the ratio, so a line says it."""
+    (note,) = notes_on(with_slower_half(1.3, 1.31, 1.29, 1.3, 1.3))
+    assert note.startswith("the slower half of its samples takes 30 % longer on the candidate")
+
+
+@pytest.mark.parametrize(
+    "growths",
+    [
+        pytest.param((1.03, 1.031, 1.029, 1.03, 1.03), id="little"),
+        pytest.param((1.6, 0.8, 1.3, 0.9, 1.5), id="chance"),
+        pytest.param((1.3, 1.31, 1.29, 1.3), id="too few"),
+        pytest.param((0.7, 0.71, 0.69, 0.7, 0.7), id="faster"),
+        pytest.param((1.0,) * 8, id="alike"),
+    ],
+)
+def test_a_slower_half_without_a_plain_slowdown_is_not_told(growths: Sequence[float]) -> None:
+    """It scatters more than what is judged, and most of what it shows is the machine."""
+    assert notes_on(with_slower_half(*growths)) == ()
+
+
+def test_a_row_that_is_slower_anyway_needs_no_such_note() -> None:
+    """Its verdict says more."""
+    row = with_slower_half(1.3, 1.31, 1.29, 1.3, 1.3, outcome=Outcome.SLOWER)
+    assert notes_on(row) == ()

@@ -173,7 +173,7 @@ def test_what_a_row_shows_is_the_middle_of_its_unchanged_checks() -> None:
         check(row(pairs=5, detectable=0.01), row(name="sort", detectable=None)),
         check(row(SLOWER, size=0.05, pairs=5, detectable=0.5)),
     ]
-    rows = rows_seen(checks, (5, 20))
+    rows = rows_seen(checks, 5, 20)
     assert [seen.row for seen in rows] == ["loops", "json"]
     assert [seen.first for seen in rows] == pytest.approx([0.02, 0.03])
     assert [seen.last for seen in rows] == pytest.approx([0.01, 0.015])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundspeed.measure.rows.plan import SamplePlan, plan_samples
+from groundspeed.measure.rows.plan import SamplePlan, closer_plan, plan_samples
 from groundspeed.measure.rows.timed import turns
 
 COSTS_S = st.floats(0.0, 1e4)
@@ -85,3 +85,15 @@ def test_a_benchmark_that_limits_its_samples_is_obeyed(cost_s: float, most: int)
 def test_a_limit_that_does_not_bind_changes_nothing(cost_s: float) -> None:
     """Twenty samples are all that a process ever takes."""
     assert plan_samples(cost_s, most=20) == plan_samples(cost_s)
+
+
+@given(COSTS_S, st.none() | st.integers(1, 100))
+def test_a_closer_plan_has_twice_the_samples_unless_a_limit_binds(
+    cost_s: float, most: int | None
+) -> None:
+    """The turns are as many and twice as long; a process is never asked for more than it may."""
+    plan = plan_samples(cost_s, most=most)
+    closer = closer_plan(plan, most=most)
+    assert (closer.blocks, closer.warm_up) == (plan.blocks, plan.warm_up)
+    fits = most is None or plan.warm_up + 2 * plan.samples <= most
+    assert closer.samples == (2 if fits else 1) * plan.samples

@@ -70,6 +70,8 @@ def test_a_summary_is_seconds_a_call(
     slack = 1e-9 * max(walls_s)
     assert min(walls_s) - slack <= summary.base_wall_s <= max(walls_s) + slack
     assert summary.base_s == summary.candidate_s > 0
+    assert summary.base_slower_half_s is not None
+    assert summary.base_s <= summary.base_slower_half_s * (1 + 1e-12)
     assert (summary.pair, summary.samples) == (3, len(samples))
 
 

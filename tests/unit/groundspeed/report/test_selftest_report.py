@@ -67,7 +67,7 @@ def checked(**found: tuple[float, Outcome]) -> SelftestCheck:
 def recorded(*checks: SelftestCheck, **changes: Any) -> SelftestRecord:
     """The record of a self-test that consisted of these checks."""
     alarms, sizes = count_false_alarms(checks, 0.01), sizes_found(checks)
-    rows = rows_seen(checks, (5, 34))
+    rows = rows_seen(checks, 5, 34)
     conclusion = conclude(alarms, sizes)
     record = SelftestRecord(
         schema=SELFTEST_SCHEMA,

@@ -4,6 +4,7 @@ import pytest
 
 from groundspeed.errors import TooFewSamplesError
 from groundspeed.stats import benjamini_hochberg
+from groundspeed.stats.multiplicity import benjamini_hochberg_beside
 
 # The fifteen p-values of the thrombolysis trial in section 4 of the paper.
 THROMBOLYSIS = [
@@ -28,11 +29,17 @@ def test_rejects_nothing_or_everything() -> None:
     assert benjamini_hochberg([0.01, 0.01, 0.01], 0.01).all()
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, math.nan])
+@pytest.mark.parametrize("level", [1.0, -0.1, math.nan])
 def test_refuses_a_level_out_of_range(level: float) -> None:
     """A level is a rate between nothing and everything."""
     with pytest.raises(ValueError, match="level: got"):
         benjamini_hochberg([0.1], level)
+
+
+def test_a_level_of_nothing_rejects_nothing() -> None:
+    """Not even what is certain: nothing may be spent."""
+    assert not benjamini_hochberg([0.0, 0.0, 0.5], 0.0).any()
+    assert not benjamini_hochberg_beside([0.0], 0.0, rejected=3, kept=1).any()
 
 
 @pytest.mark.parametrize("p", [-0.01, 1.01, math.nan])

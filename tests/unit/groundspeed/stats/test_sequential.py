@@ -27,7 +27,8 @@ def rows(*effects: float, pairs: int = 34, spread: float = 0.004, seed: int = 1)
         ({"looks": (1, 3), "shares": (0.5, 0.5)}, "looks: got"),
         ({"looks": (5, 5), "shares": (0.5, 0.5)}, "looks: got"),
         ({"looks": (5, 8)}, "shares: got 6 for 2 looks"),
-        ({"looks": (5, 8), "shares": (0.0, 1.0)}, "shares: got"),
+        ({"looks": (5, 8), "shares": (-0.1, 1.0)}, "shares: got"),
+        ({"looks": (5, 8), "shares": (0.0, 0.0)}, "shares: got"),
         ({"looks": (5, 8), "shares": (0.6, 0.6)}, "shares: got"),
         ({"false_alarms": 0.0}, "false_alarms: got"),
         ({"false_alarms": 0.5}, "false_alarms: got"),
@@ -50,9 +51,9 @@ def test_rule_spends_all_of_its_false_alarms() -> None:
     assert RULE.pairs_max == 34
 
 
-def test_margin_is_three_effects_unless_given() -> None:
+def test_margin_is_two_effects_unless_given() -> None:
     """The margin follows the minimum effect."""
-    assert GateRule(min_effect=0.02).margin_resolved == pytest.approx(0.06)
+    assert GateRule(min_effect=0.02).margin_resolved == pytest.approx(0.04)
     assert GateRule(min_effect=0.02, margin=0.05).margin_resolved == 0.05
 
 
@@ -178,11 +179,18 @@ def test_look_refuses_an_open_row_among_the_settled() -> None:
         look(rows(0.0), settled=[SAME, OPEN], share=0.1, rule=RULE)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.1, math.nan])
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
 def test_look_refuses_a_share_out_of_range(share: float) -> None:
-    """A look spends something, and at most everything."""
+    """A look spends nothing at least, and at most everything."""
     with pytest.raises(ValueError, match="share: got"):
         look(rows(0.0), settled=[], share=share, rule=RULE)
+
+
+def test_a_look_without_a_share_calls_nothing_slower_or_faster() -> None:
+    """However plain a row is, even one whose differences are all one number, it stays open."""
+    plain = np.array([[0.5] * 5, [-0.5] * 5, [0.3, 0.31, 0.29, 0.3, 0.3], [0.0] * 5])
+    seen = look(plain, settled=[SLOWER], share=0.0, rule=RULE)
+    assert seen.conclusions == (OPEN, OPEN, OPEN, SAME)
 
 
 def test_look_refuses_no_rows() -> None:
@@ -204,7 +212,7 @@ def test_run_settles_each_row_at_its_own_look() -> None:
     differences[2] = np.tile([0.3, -0.3], 17)
     course = run_to_conclusion(differences, RULE)
     assert course.conclusions == (SLOWER, SAME, OPEN)
-    assert course.pairs.tolist() == [5, 5, 34]
+    assert course.pairs.tolist() == [8, 5, 34]
 
 
 def test_run_is_the_looks_one_after_the_other() -> None:
