@@ -27,20 +27,28 @@ def make_cluster(home: Home, cache: Path) -> None:
         ServerStartError: If initdb fails.
     """
     template = cache / _template_name(home.programs)
-    if (template / "PG_VERSION").is_file():
-        try:
-            shutil.copytree(template, home.data, dirs_exist_ok=True)
-        except (OSError, shutil.Error):
-            shutil.rmtree(home.data)
-            home.make("data")
-        else:
-            home.give_all(home.data)
-            home.password = (home.data / _PASSWORD).read_text("ascii")
-            return
+    if _is_copied(home, template):
+        return
     secret = home.write(home.folder / _PASSWORD, home.password)
     home.keeper.run(_commands.initdb(home.programs, home.data, secret), timeout_s=_INITDB_TIMEOUT_S)
     secret.rename(home.data / _PASSWORD)
     _save(home.data, template)
+
+
+def _is_copied(home: Home, template: Path) -> bool:
+    """Whether the cluster came from `template`; one that is incomplete is removed."""
+    if not template.exists():
+        return False
+    try:
+        shutil.copytree(template, home.data, dirs_exist_ok=True)
+        home.password = (home.data / _PASSWORD).read_text("ascii")
+    except (OSError, shutil.Error):
+        shutil.rmtree(template, ignore_errors=True)
+        shutil.rmtree(home.data)
+        home.make("data")
+        return False
+    home.give_all(home.data)
+    return True
 
 
 def _template_name(programs: Programs) -> str:

@@ -84,8 +84,8 @@ def valkey_config(
     return "".join(f"{name} {value}\n" for name, value in chosen.items())
 
 
-def valkey_url(address: Address, index: int, password: str | None) -> str:
-    """A URL that redis-py and valkey-py both understand."""
+def valkey_url(address: Address, password: str | None) -> str:
+    """A URL without a database, so that a client may name one; redis-py and valkey-py read it."""
     if address.path is not None:
-        return f"unix://{address.path}?db={index}"
-    return f"redis://:{password}@{address.host}:{address.port}/{index}"
+        return f"unix://{address.path}"
+    return f"redis://:{password}@{address.host}:{address.port}"

@@ -131,7 +131,7 @@ def start_valkey(  # noqa: PLR0913 keywords, each with a default
             version=found.version,
             engine=_engine(home, profile, settings or {}, password),
             wire=home.wire,
-            url=_commands.valkey_url(home.address, 0, password),
+            url=_commands.valkey_url(home.address, password),
         )
         server.start()
         undo.pop_all()
