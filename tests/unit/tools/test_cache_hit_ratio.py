@@ -69,8 +69,8 @@ def test_says_which_extra_a_peer_needs(
 
 
 FLOORS = {
-    "code-reading@600": 0.95,
-    "text-search@600": 0.90,
+    "code-reading@600": 0.88,
+    "text-search@600": 0.78,
     "compiler@45": 0.82,
     "joins@1100": 0.93,
     "recency@400": 0.75,
