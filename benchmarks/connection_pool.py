@@ -5,9 +5,14 @@ calls of a benchmark that has one. Connections are real SQLite connections in me
 the same work on the same state.
 """
 
+import asyncio
+import contextlib
 import functools
 import sqlite3
 import threading
+from collections.abc import Coroutine
+from types import SimpleNamespace
+from typing import Any
 
 from sergas.clock import FakeClock
 from sergas.optimizations.connection_pool import ConnectionPool
@@ -40,7 +45,8 @@ def ask(connection: sqlite3.Connection) -> None:
 def plain_pool() -> ConnectionPool[sqlite3.Connection]:
     """Four idle connections."""
     pool = ConnectionPool(connect)
-    pool.open(wait=True)
+    pool.open()
+    pool.wait()
     return pool
 
 
@@ -48,7 +54,8 @@ def plain_pool() -> ConnectionPool[sqlite3.Connection]:
 def checked_pool() -> ConnectionPool[sqlite3.Connection]:
     """Four idle connections, each asked before it is lent."""
     pool = ConnectionPool(connect, check=ask)
-    pool.open(wait=True)
+    pool.open()
+    pool.wait()
     return pool
 
 
@@ -56,7 +63,8 @@ def checked_pool() -> ConnectionPool[sqlite3.Connection]:
 def single_pool() -> ConnectionPool[sqlite3.Connection]:
     """One connection, to a table."""
     pool = ConnectionPool(connect_to_table, min_size=1)
-    pool.open(wait=True)
+    pool.open()
+    pool.wait()
     return pool
 
 
@@ -67,7 +75,8 @@ def aging_pool() -> tuple[ConnectionPool[sqlite3.Connection], FakeClock]:
     pool = ConnectionPool(
         connect, min_size=1, max_lifetime_s=LIFETIME_S, clock=clock, random=lambda: 0.0
     )
-    pool.open(wait=True)
+    pool.open()
+    pool.wait()
     return pool, clock
 
 
@@ -96,6 +105,150 @@ class Loan:
         for id_ in range(LOANS):
             with pool.connection() as connection:
                 connection.execute("UPDATE account SET balance = balance + 1 WHERE id = ?", (id_,))
+
+
+def nothing() -> None:
+    """What a connection does that has nothing behind it."""
+
+
+async def nothing_later() -> None:
+    """The same for asyncio."""
+
+
+def connect_link() -> SimpleNamespace:
+    """A connection with nothing behind it: what remains is the pool."""
+    return SimpleNamespace(commit=nothing, rollback=nothing, close=nothing)
+
+
+async def connect_async_link() -> SimpleNamespace:
+    """The same for asyncio."""
+    return SimpleNamespace(commit=nothing_later, rollback=nothing_later, close=nothing_later)
+
+
+def refuse() -> SimpleNamespace:
+    """A server that is away."""
+    raise ConnectionRefusedError
+
+
+@functools.cache
+def bare_pool(**options: Any) -> ConnectionPool[SimpleNamespace]:
+    """Four connections with nothing behind them."""
+    pool: ConnectionPool[SimpleNamespace] = ConnectionPool(connect_link, **options)
+    pool.open()
+    pool.wait()
+    return pool
+
+
+@functools.cache
+def null_pool() -> Any:
+    """A pool that opens and closes for every loan."""
+    from sergas.optimizations.connection_pool import NullPool
+
+    pool = NullPool(connect_link)
+    pool.open()
+    return pool
+
+
+@functools.cache
+def cut_off_pool() -> tuple[ConnectionPool[SimpleNamespace], type[Exception]]:
+    """A pool whose server is away, and what it tells its callers."""
+    from sergas.errors import PoolUnavailableError
+
+    pool = ConnectionPool(refuse, min_size=1, fail_fast_after_s=0.0)
+    pool.open()
+    try:
+        pool.wait()
+    except PoolUnavailableError as error:
+        return pool, type(error)
+    raise AssertionError("a server that is away was reached")
+
+
+@functools.cache
+def async_pool() -> tuple[asyncio.Runner, Any]:
+    """Four connections on an event loop of their own."""
+    from sergas.optimizations.connection_pool import AsyncConnectionPool
+
+    runner = asyncio.Runner()
+    pool = AsyncConnectionPool(connect_async_link)
+
+    async def fill() -> None:
+        await pool.open(wait=True)
+
+    runner.run(fill())
+    return runner, pool
+
+
+class Bare:
+    """The pool alone, uncontended."""
+
+    def time_connection(self) -> None:
+        pool = bare_pool()
+        for _ in range(LOANS):
+            with pool.connection():
+                pass
+
+    def time_getconn_putconn(self) -> None:
+        pool = bare_pool()
+        for _ in range(LOANS):
+            pool.putconn(pool.getconn())
+
+    def time_connection_with_borrowers_noted(self) -> None:
+        pool = bare_pool(leak_after_s=3600.0)
+        for _ in range(LOANS):
+            with pool.connection():
+                pass
+
+    def time_null_pool(self) -> None:
+        pool = null_pool()
+        for _ in range(10):
+            with pool.connection():
+                pass
+
+    def time_refusal_during_an_outage(self) -> None:
+        pool, refusal = cut_off_pool()
+        for _ in range(LOANS):
+            with contextlib.suppress(refusal):
+                pool.getconn()
+
+
+class Seeing:
+    """Statistics and advice."""
+
+    def time_get_stats(self) -> None:
+        bare_pool().get_stats()
+
+    def time_advise(self) -> None:
+        bare_pool().advise()
+
+
+class Loop:
+    """Tasks on one event loop."""
+
+    def run(self, job: Coroutine[Any, Any, None]) -> None:
+        async_pool()[0].run(job)
+
+    def time_connection(self) -> None:
+        pool = async_pool()[1]
+
+        async def borrow() -> None:
+            for _ in range(LOANS):
+                async with pool.connection():
+                    pass
+
+        self.run(borrow())
+
+    def time_hand_off(self) -> None:
+        pool = async_pool()[1]
+
+        async def borrow() -> None:
+            for _ in range(8):
+                async with pool.connection():
+                    await asyncio.sleep(0)
+
+        async def contend() -> None:
+            await asyncio.gather(*(borrow() for _ in range(8)))
+
+        self.run(contend())
 
 
 class HandOff:
@@ -127,7 +280,8 @@ class OpenClose:
 
     def time_open_close(self, size: int) -> None:
         pool = ConnectionPool(connect, min_size=size)
-        pool.open(wait=True)
+        pool.open()
+        pool.wait()
         pool.close()
 
 
@@ -152,7 +306,8 @@ class Footprint:
 
     def peakmem_hundred_connections(self) -> None:
         pool = ConnectionPool(connect_to_table, min_size=100)
-        pool.open(wait=True)
+        pool.open()
+        pool.wait()
         pool.close()
 
 

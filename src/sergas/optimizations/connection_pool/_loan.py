@@ -43,10 +43,10 @@ class Loan(Generic[ConnectionT]):
             if pool._tracks_borrowers:
                 member.borrower = _place(sys._getframe(1))
             self._member = member
+            return member.connection  # noqa: TRY300 - an interrupt here must find the handler, too
         except BaseException:
             pool._recover(self)
             raise
-        return member.connection
 
     def blame(self, frame: FrameType) -> None:
         """Note who borrowed."""
@@ -90,10 +90,10 @@ class AsyncLoan(Generic[ConnectionT]):
             if pool._tracks_borrowers:
                 member.borrower = _place(sys._getframe(1))
             self._member = member
+            return member.connection  # noqa: TRY300 - an interrupt here must find the handler, too
         except BaseException:
             pool._recover(self)
             raise
-        return member.connection
 
     def blame(self, frame: FrameType) -> None:
         """Note who borrowed."""

@@ -329,6 +329,7 @@ class PoolMachine(PoolState[ConnectionT, WaiterT]):
         """A connection that was taken out for a check comes back, or not."""
         if not is_sound:
             return self.lose(member, now_s)
-        self.vouch(member, now_s)
+        if self.has_check:
+            self.vouch(member, now_s)
         self._to_rest(member)
         return self._react(now_s)

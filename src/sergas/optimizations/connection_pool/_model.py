@@ -1,6 +1,6 @@
 """The records of the pool: what it lends, what it counts, and what it asks its shell to do."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from typing import Generic, TypeAlias, TypeVar
 
@@ -32,7 +32,8 @@ WaiterT = TypeVar("WaiterT")
 Borrower: TypeAlias = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots: CPython 3.11 cannot make a `Driver[X](...)` that is frozen, slotted and generic.
+@dataclass(frozen=True, kw_only=True)
 class Driver(Generic[ConnectionT]):
     """What a pool needs to know of a kind of connection.
 
@@ -53,7 +54,7 @@ class Driver(Generic[ConnectionT]):
             the pool connect. It is asked while the server is away, many times a second.
     """
 
-    connect: Callable[[], ConnectionT]
+    connect: Callable[[], ConnectionT | Awaitable[ConnectionT]]
     close: Callable[[ConnectionT], object]
     commit: Callable[[ConnectionT], object] | None = None
     rollback: Callable[[ConnectionT], object] | None = None

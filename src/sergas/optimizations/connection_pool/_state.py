@@ -215,7 +215,8 @@ class PoolState(Generic[ConnectionT, WaiterT]):
             lost=self._lost,
             close_failures=self.close_failures,
             leaks=self._leaks,
-            wait=self.wait.look(zeros=max(0, requests - self._queued)),
+            # What the fast lane served has not been noted, because it did not wait.
+            wait=self.wait.look(zeros=max(0, requests - len(self.queue) - self.wait.look().count)),
             use=self.use.look(),
             connect=self.connect.look(),
         )

@@ -2,52 +2,28 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
-from typing import Any, Generic, Self, TypeAlias, Unpack
+from typing import Self
 from warnings import warn
 
 from sergas.errors import PoolError
-from sergas.optimizations.connection_pool._base import LOG, BasePool, Options
-from sergas.optimizations.connection_pool._crew import Crew
-from sergas.optimizations.connection_pool._fork import watch
+from sergas.optimizations.connection_pool._base import LOG
 from sergas.optimizations.connection_pool._limits import valid_timeout_s
 from sergas.optimizations.connection_pool._loan import Loan
 from sergas.optimizations.connection_pool._machine import Hand, Phase
 from sergas.optimizations.connection_pool._model import (
-    Action,
-    Connect,
     ConnectionT,
-    Driver,
-    Inspect,
-    Leak,
-    Lend,
     Member,
-    Probe,
     Refuse,
     Retire,
-    Verdict,
 )
+from sergas.optimizations.connection_pool._threads_work import ThreadsWork, Waiter
 
 __all__ = ["ConnectionPool"]
 
 
-class _Waiter(Generic[ConnectionT]):
-    """A caller that asked: what it was told, and the bell that wakes it."""
-
-    __slots__ = ("bell", "verdict")
-
-    def __init__(self) -> None:
-        self.bell = threading.Lock()
-        self.bell.acquire()
-        self.verdict: Verdict[ConnectionT, _Waiter[ConnectionT]] | None = None
-
-
-_Action: TypeAlias = Action[ConnectionT, _Waiter[ConnectionT]]
-
-
-class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
+class ConnectionPool(ThreadsWork[ConnectionT]):
     """Connections that threads share, first come, first served.
 
     Connections are opened, and checked while they are idle, by threads of the pool, which begin
@@ -57,25 +33,6 @@ class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
     A callback that raises while it checks, cleans, replaces or closes costs the connection, not the
     caller: it is counted in `get_stats` and logged as a warning to `sergas.connection_pool`.
     """
-
-    def __init__(
-        self,
-        connect: Callable[[], ConnectionT] | Driver[ConnectionT],
-        **options: Unpack[Options[ConnectionT]],
-    ) -> None:
-        super().__init__(connect, **options)
-        self._set_up()
-        watch(self)
-
-    def _set_up(self) -> None:
-        # Guards the machine and every waiter's verdict; nothing slow is done under it.
-        self._lock = threading.Lock()
-        self._crew = Crew(self, self._limits.num_workers + 1)
-        self._watchers: list[threading.Lock] = []  # bells to ring at the next event
-
-    def _after_fork(self) -> list[Member[ConnectionT]]:
-        self._set_up()
-        return self._machine.orphan()
 
     def open(self, *, wait: bool = False, timeout_s: float | None = None) -> None:
         """Begin to lend, and to open `min_size` connections in the background.
@@ -241,7 +198,7 @@ class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
         """Queue up for a connection and check it; `dead` is one that proved dead at a glance."""
         limit_s = self._limit_s(timeout_s)
         deadline_s = self._now_s() + limit_s
-        waiter: _Waiter[ConnectionT] = _Waiter()
+        waiter: Waiter[ConnectionT] = Waiter()
         try:
             if dead is None:
                 self._do(lambda now_s: self._machine.request(waiter, now_s))
@@ -257,12 +214,12 @@ class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
             self._abandon(waiter)
             raise
 
-    def _exchange(self, waiter: _Waiter[ConnectionT], dead: Member[ConnectionT]) -> None:
+    def _exchange(self, waiter: Waiter[ConnectionT], dead: Member[ConnectionT]) -> None:
         waiter.verdict = None
         self._do(lambda now_s: self._machine.exchange(waiter, dead, now_s), wakes=True)
 
     def _served(
-        self, waiter: _Waiter[ConnectionT], deadline_s: float, limit_s: float
+        self, waiter: Waiter[ConnectionT], deadline_s: float, limit_s: float
     ) -> Member[ConnectionT]:
         """Sleep until `waiter` has its verdict, or its time is over."""
         if not waiter.bell.acquire(timeout=max(0.0, deadline_s - self._now_s())):
@@ -288,22 +245,7 @@ class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
             return True
         return self._answers(member)
 
-    def _answers(self, member: Member[ConnectionT]) -> bool:
-        """Check a connection, which is nobody's meanwhile."""
-        check: Any = self._driver.check
-        try:
-            check(member.connection)
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises means "broken"
-            LOG.warning("%s: connection lost: its check raised %r", self.name, error)
-            return False
-        except BaseException:
-            self._do(lambda now_s: self._machine.lose(member, now_s), wakes=True)
-            raise
-        with self._lock:
-            self._machine.vouch(member, self._now_s())
-        return True
-
-    def _abandon(self, waiter: _Waiter[ConnectionT]) -> None:
+    def _abandon(self, waiter: Waiter[ConnectionT]) -> None:
         """Leave the queue and pass on whatever an interrupted waiter was granted."""
         with self._lock:
             self._machine.give_up(waiter, self._now_s())
@@ -343,6 +285,7 @@ class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
 
     def _salvage(self, member: Member[ConnectionT], error: BaseException) -> None:
         """Bring a loan to its end that `error` cut short."""
+        self._machine.was_interrupted = True
         try:
             if member.owner is Hand.RETURNING and isinstance(error, Exception):
                 self._finish(member, is_success=False)
@@ -351,116 +294,3 @@ class ConnectionPool(BasePool[ConnectionT, "_Waiter[ConnectionT]"]):
                 self._do(lambda now_s: self._machine.lose(member, now_s), wakes=True)
             else:
                 self._rebalance()  # it is at rest or lost, but perhaps nobody has been told
-
-    def _rebalance(self) -> None:
-        self._do(self._machine.rebalance)
-
-    # What the pool does.
-
-    def _do(
-        self, event: Callable[[float], list[_Action[ConnectionT]]], *, wakes: bool = False
-    ) -> None:
-        """Let `event` happen and carry out what follows; `wakes` if something is due sooner now."""
-        with self._lock:
-            actions = event(self._now_s())
-            self._tell(actions)
-        self._perform(actions, self._close_one)
-        if wakes:
-            self._crew.wake()
-
-    def _tend(self) -> float:
-        """Do what is due; returns in how many seconds something is due again."""
-        with self._lock:
-            now_s = self._now_s()
-            actions = self._machine.tick(now_s)
-            pause_s = self._machine.due_s(now_s) - now_s
-            self._tell(actions)
-        self._perform(
-            actions, lambda connection: self._crew.do(partial(self._close_one, connection))
-        )
-        return pause_s
-
-    def _tell(self, actions: Iterable[_Action[ConnectionT]]) -> None:
-        """Give waiters their verdicts, under the lock."""
-        for action in actions:
-            if isinstance(action, Lend | Refuse):
-                action.waiter.verdict = action
-                action.waiter.bell.release()
-        if self._watchers:
-            for bell in self._watchers:
-                bell.release()
-            self._watchers.clear()
-
-    def _perform(
-        self, actions: Iterable[_Action[ConnectionT]], close: Callable[[ConnectionT], None]
-    ) -> None:
-        for action in actions:
-            if isinstance(action, Retire):
-                close(action.connection)
-            elif isinstance(action, Connect):
-                self._crew.do(partial(self._open_one, action.attempt))
-            elif isinstance(action, Probe):
-                self._crew.do(self._probe)
-            elif isinstance(action, Inspect):
-                self._crew.do(partial(self._inspect, action.member))
-            elif isinstance(action, Leak):
-                self._log_leak(action)
-
-    def _open_one(self, attempt: int) -> None:
-        """Open a connection, in a thread of the pool, and report it."""
-        try:
-            connection = self._connected()
-            self._do(lambda now_s: self._machine.opened(attempt, connection, now_s), wakes=True)
-        except BaseException as error:  # noqa: BLE001 - it must not end the thread; it is reported
-            failure = error
-            LOG.log(self._outage_level(), "%s: connecting failed: %r", self.name, error)
-            self._do(
-                lambda now_s: self._machine.connect_failed(attempt, failure, now_s), wakes=True
-            )
-
-    def _connected(self) -> ConnectionT:
-        if self._machine.phase is not Phase.OPEN:
-            raise self._machine.refusal()
-        connection = self._driver.connect()
-        try:
-            if self._driver.configure is not None:
-                self._driver.configure(connection)
-            if self._driver.check is not None:
-                self._driver.check(connection)
-        except BaseException:
-            self._close_one(connection)
-            raise
-        return connection
-
-    def _probe(self) -> None:
-        probe: Any = self._driver.probe
-        try:
-            is_reachable = bool(probe())
-        except Exception:  # noqa: BLE001 - whatever it raises means "no"
-            is_reachable = False
-        self._do(lambda now_s: self._machine.probed(now_s, is_reachable=is_reachable), wakes=True)
-
-    def _inspect(self, member: Member[ConnectionT]) -> None:
-        is_sound = self._alive is None or self._alive(member.connection)
-        if is_sound and self._driver.check is not None:
-            is_sound = self._answers(member)
-        self._do(lambda now_s: self._machine.inspected(member, now_s, is_sound=is_sound))
-
-    def _close_one(self, connection: ConnectionT) -> None:
-        try:
-            self._driver.close(connection)
-        except Exception as error:  # noqa: BLE001 - a broken connection may fail to close, too
-            LOG.warning("%s: closing a connection raised %r", self.name, error)
-            with self._lock:
-                self._machine.close_failures += 1
-
-    def _wait_for_loans(self, deadline_s: float) -> None:
-        bell = threading.Lock()
-        while True:
-            with self._lock:
-                pause_s = deadline_s - self._now_s()
-                if not self._machine.members or pause_s <= 0:
-                    return
-                bell.acquire(blocking=False)
-                self._watchers.append(bell)
-            bell.acquire(timeout=pause_s)

@@ -26,6 +26,7 @@ __all__ = ["asyncpg_driver", "psycopg_async_driver", "psycopg_driver", "sqlite_d
 
 T = TypeVar("T")
 _CHECK_TIMEOUT_S = 2.0
+_CONNECT_TIMEOUT_S = 5  # libpq counts in whole seconds
 _PROBE_TIMEOUT_S = 0.25
 
 
@@ -53,6 +54,7 @@ def psycopg_driver(
 
     A connection on which the server has hung up is recognised without asking; the check is an empty
     query that must be answered within two seconds; the probe is a bare connect to the socket.
+    Connecting ends after five seconds, unless something else is asked for.
 
     Args:
         conninfo: As for `psycopg.connect`, or a function that returns it.
@@ -65,7 +67,10 @@ def psycopg_driver(
     idle = library.pq.TransactionStatus.IDLE
 
     def connect() -> "psycopg.Connection[Any]":
-        connection: psycopg.Connection[Any] = library.connect(_now(conninfo), **options)
+        info = _now(conninfo)
+        connection: psycopg.Connection[Any] = library.connect(
+            info, **_timely(library, info, options)
+        )
         return connection
 
     def commit(connection: "psycopg.Connection[Any]") -> None:
@@ -112,7 +117,7 @@ def psycopg_async_driver(
     async def connect() -> "psycopg.AsyncConnection[Any]":
         info = await _soon(conninfo)
         connection: psycopg.AsyncConnection[Any] = await library.AsyncConnection.connect(
-            info, **options
+            info, **_timely(library, info, options)
         )
         return connection
 
@@ -177,7 +182,7 @@ def asyncpg_driver(
             await connection.execute("ROLLBACK")
 
     async def check(connection: "asyncpg.Connection[Any]") -> None:
-        await connection.execute("", timeout=_CHECK_TIMEOUT_S)
+        await connection.execute("SELECT", timeout=_CHECK_TIMEOUT_S)
 
     return Driver(
         connect=connect,
@@ -208,36 +213,44 @@ async def _soon(source: Any) -> Any:
     return await value if isawaitable(value) else value
 
 
+def _timely(library: Any, conninfo: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with a time limit for connecting, unless there is one already."""
+    known = {**library.conninfo.conninfo_to_dict(conninfo), **options}
+    if "connect_timeout" in known or "PGCONNECT_TIMEOUT" in os.environ:
+        return options
+    return {**options, "connect_timeout": _CONNECT_TIMEOUT_S}
+
+
 def _libpq_is_alive(connection: Any) -> bool:
-    """False if the server has hung up: an idle connection has nothing to read, but for its end."""
-    pgconn = connection.pgconn
-    if pgconn.status != 0:  # ConnStatus.OK
+    """False if there is something to read: an idle connection has only its end to hear of.
+
+    A notice or a notification counts as well. A connection that sits in a pool is no place to
+    listen for either, and another one costs milliseconds.
+    """
+    if connection.closed:
         return False
+    return not _has_input(connection.pgconn.socket, 0.0)
+
+
+def _has_input(socket_number: int, timeout_s: float) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([socket_number], [], [], timeout_s)[0])
     poll = select.poll()
-    poll.register(pgconn.socket, select.POLLIN)
-    if not poll.poll(0):
-        return True
-    # A notice or a notification, or the end: libpq tells which.
-    try:
-        pgconn.consume_input()
-    except Exception:  # noqa: BLE001 - libpq says that the connection is lost
-        return False
-    return bool(pgconn.status == 0)
+    poll.register(socket_number, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1e3))
 
 
 def _ask_libpq(pgconn: Any, timeout_s: float) -> None:
     """An empty query, at a tenth of the cost of `Connection.execute`, and with a time limit."""
     deadline_s = time.monotonic() + timeout_s
     pgconn.send_query(b"")
-    poll = select.poll()
-    poll.register(pgconn.socket, select.POLLIN)
     while True:
         while not pgconn.is_busy():
             if pgconn.get_result() is None:
                 return
         left_s = deadline_s - time.monotonic()
         pgconn.flush()
-        if left_s <= 0 or not poll.poll(left_s * 1e3):
+        if left_s <= 0 or not _has_input(pgconn.socket, left_s):
             raise TimeoutError(f"the server has not answered within {timeout_s:g} s")
         pgconn.consume_input()
 
@@ -272,7 +285,7 @@ def _places(library: Any, conninfo: str, options: Mapping[str, Any]) -> list[tup
     names = hosts.split(",")
     if len(ports) < len(names):
         ports = [ports[0]] * len(names)
-    return [(name or folder, int(port)) for name, port in zip(names, ports, strict=False)]
+    return [(name or folder, int(port or 5432)) for name, port in zip(names, ports, strict=False)]
 
 
 def _is_listening(place: tuple[str, int]) -> bool:
