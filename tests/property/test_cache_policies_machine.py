@@ -155,7 +155,7 @@ TestFifo = _Fifo.TestCase
 TestTtl = _Ttl.TestCase
 
 for case in (TestTinyLfu, TestLru, TestLfu, TestFifo, TestTtl):
-    case.settings = settings(max_examples=40, stateful_step_count=40)
+    case.settings = settings(max_examples=25, stateful_step_count=40)
 del case  # it would be collected as one more
 
 

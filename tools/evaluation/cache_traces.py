@@ -386,22 +386,28 @@ TUNING: Sequence[Trace] = _table(
                 recency(40_000, fresh=0.1, scale=30, tail=1.0),
             ),
         ),
-        ("recency", (200, 500, 1000), recency(130_000, fresh=0.03, scale=12, tail=2, run=40)),
+        (
+            "recency",
+            (200, 500, 1000),
+            together(
+                30, recency(90_000, fresh=0.03, scale=12, tail=2, run=40), zipf(90_000, 1_500, 1.0)
+            ),
+        ),
         ("pools", (250, 500, 1000), pools(100_000, 100, 10_000)),
         ("loop", (250, 500, 750), loop(60_000, 1_000)),
         (
             "web-day",
             (400, 800, 1500),
-            together(20, echoing(60_000, fresh=0.35, reach=20_000), zipf(60_000, 5_000, 0.9)),
+            together(20, echoing(60_000, fresh=0.35, reach=5_000), zipf(60_000, 3_000, 1.1)),
         ),
         (
             "web-month",
             (400, 800, 1500),
-            together(20, echoing(60_000, fresh=0.12, reach=30_000), zipf(60_000, 5_000, 0.9)),
+            together(20, echoing(60_000, fresh=0.15, reach=9_000), zipf(60_000, 4_000, 1.0)),
         ),
         (
             "database",
-            (1000, 4000),
+            (2000, 6000),
             together(
                 30,
                 database(100_000, 10_000, 1.1, run=8, flood_every=30_000, flood=3_000),
@@ -492,22 +498,30 @@ QUOTED: Sequence[Trace] = _table(
                 recency(45_000, fresh=0.08, scale=40, tail=1.2),
             ),
         ),
-        ("recency", (150, 400, 1200), recency(120_000, fresh=0.04, scale=15, tail=2.3, run=30)),
+        (
+            "recency",
+            (150, 400, 1200),
+            together(
+                40,
+                recency(85_000, fresh=0.04, scale=15, tail=2.3, run=30),
+                zipf(85_000, 1_200, 1.1),
+            ),
+        ),
         ("pools", (300, 600, 900), pools(110_000, 120, 12_000)),
         ("loop", (200, 600, 1000), loop(66_000, 1_300)),
         (
             "web-day",
             (300, 900, 1600),
-            together(30, echoing(65_000, fresh=0.3, reach=26_000), zipf(65_000, 7_000, 0.95)),
+            together(30, echoing(65_000, fresh=0.3, reach=6_000), zipf(65_000, 5_000, 1.15)),
         ),
         (
             "web-month",
             (300, 700, 1700),
-            together(30, echoing(65_000, fresh=0.15, reach=22_000), zipf(65_000, 4_000, 0.85)),
+            together(30, echoing(65_000, fresh=0.18, reach=12_000), zipf(65_000, 3_000, 1.05)),
         ),
         (
             "database",
-            (1300, 3700),
+            (2400, 5500),
             together(
                 45,
                 database(110_000, 12_000, 1.05, run=10, flood_every=25_000, flood=3_500),

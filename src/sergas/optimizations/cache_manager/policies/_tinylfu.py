@@ -32,12 +32,12 @@ from sergas.optimizations.cache_manager.policies._sketch import COUNT_MAX, Frequ
 __all__ = ["TinyLfuPolicy"]
 
 _SETTINGS = (
-    Setting(window=0.01, margin=1),
+    Setting(window=0.01, margin=2),
     Setting(window=0.05, margin=0),
     Setting(window=0.3, margin=0),
     Setting(window=1.0, margin=0),
 )
-_START = 1
+_START = 0
 
 _WINDOW, _PROBATION, _PROTECTED = 1, 2, 3
 
