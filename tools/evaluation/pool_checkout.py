@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import os
 import queue
 import statistics
 import sys
@@ -329,8 +330,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--slices", type=int, default=200, help="slices of each contestant (200)")
+    parser.add_argument(
+        "--any-cpu", action="store_true", help="do not keep everything on one CPU (Linux)"
+    )
     parser.add_argument("--seconds", type=float, default=1.5, help="contention of each (1.5)")
     options = parser.parse_args(arguments)
+    if hasattr(os, "sched_setaffinity") and not options.any_cpu:
+        # The server inherits it. Where a server process runs, beside its client or on another CPU,
+        # doubles or halves a point read, and differs from connection to connection.
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     told: dict[str, Any] = {"python": sys.version.split()[0], "slices": options.slices}
     with start_postgres() as server, server.new_database() as dsn:
         with thread_pools(dsn) as pools:
