@@ -1,34 +1,90 @@
 """What every second cache level must do; each implementation adds itself to `LEVELS`."""
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
+import redis
 
 from sergas.clock import FakeClock
 from sergas.errors import CacheLevelError
-from sergas.optimizations.cache_manager import Answer, CacheLevel, Claim, SqliteLevel, StoredValue
+from sergas.optimizations.cache_manager import (
+    Answer,
+    CacheLevel,
+    Claim,
+    SqliteLevel,
+    StoredValue,
+    ValkeyLevel,
+)
 
-LEVELS: dict[str, Callable[[Path, FakeClock], SqliteLevel]] = {
-    "sqlite": lambda folder, clock: SqliteLevel(folder / "cache.db", clock=clock),
-}
 SOON_S = 30.0
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    """The time that the level goes by."""
-    return FakeClock(1_000_000.0)
+class Moving(Protocol):
+    """The time that a level goes by, which the test moves."""
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass for the level."""
+        ...
+
+
+class ServerTime:
+    """The time of a server, which cannot be moved: what it holds comes nearer to its end."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def advance(self, seconds: float) -> None:
+        """Take so much off every time to live."""
+        for name in self.client.scan_iter():
+            left_ms = self.client.pttl(name)
+            if left_ms >= 0:
+                self.client.pexpire(name, max(0, left_ms - round(seconds * 1000)))
+
+
+def sqlite(request: pytest.FixtureRequest) -> Iterator[tuple[CacheLevel, Moving]]:
+    """A level in a file."""
+    clock = FakeClock(1_000_000.0)
+    folder: Path = request.getfixturevalue("tmp_path")
+    with SqliteLevel(folder / "cache.db", clock=clock) as level:
+        yield level, clock
+
+
+def valkey(request: pytest.FixtureRequest) -> Iterator[tuple[CacheLevel, Moving]]:
+    """A level in a server."""
+    url: str = request.getfixturevalue("valkey_url")
+    namespace = f"contract-{secrets.token_hex(4)}"
+    with (
+        ValkeyLevel(url, namespace=namespace, timeout_s=SOON_S) as level,
+        redis.Redis.from_url(url) as client,
+    ):
+        yield level, ServerTime(client)
+
+
+LEVELS = {"sqlite": sqlite, "valkey": valkey}
 
 
 @pytest.fixture(params=sorted(LEVELS))
-def level(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[CacheLevel]:
-    """An empty level."""
-    with LEVELS[request.param](tmp_path, clock) as made:
-        yield made
+def made(request: pytest.FixtureRequest) -> Iterator[tuple[CacheLevel, Moving]]:
+    """An empty level and its time."""
+    yield from LEVELS[request.param](request)
+
+
+@pytest.fixture
+def level(made: tuple[CacheLevel, Moving]) -> CacheLevel:
+    """The level."""
+    return made[0]
+
+
+@pytest.fixture
+def clock(made: tuple[CacheLevel, Moving]) -> Moving:
+    """The time that the level goes by."""
+    return made[1]
 
 
 def put(level: CacheLevel, key: str, data: bytes, ttl_s: float | None = None) -> None:
@@ -88,19 +144,19 @@ def test_any_text_is_a_key(level: CacheLevel) -> None:
     assert [stored(level, key) for key in keys] == [repr(key).encode() for key in keys]
 
 
-def test_time_left_is_told(level: CacheLevel, clock: FakeClock) -> None:
+def test_time_left_is_told(level: CacheLevel, clock: Moving) -> None:
     """A value tells the time it has left, and is gone when there is none."""
     put(level, "key", b"data", 10.0)
     clock.advance(4.0)
     found = level.read(["key"]).get("key")
     assert found is not None
-    assert found.ttl_s == pytest.approx(6.0)
+    assert found.ttl_s == pytest.approx(6.0, abs=0.2)
     clock.advance(6.0)
     assert stored(level, "key") is None
     assert not level.remove(["key"])
 
 
-def test_setting_replaces_value_and_time(level: CacheLevel, clock: FakeClock) -> None:
+def test_setting_replaces_value_and_time(level: CacheLevel, clock: Moving) -> None:
     """A second value takes the place of the first, with its own time."""
     put(level, "key", b"first", 1.0)
     put(level, "key", b"second")
@@ -177,7 +233,7 @@ def test_failure_is_a_cache_level_error(level: CacheLevel) -> None:
             call()
 
 
-def test_stale_time_follows_the_time_to_live(level: CacheLevel, clock: FakeClock) -> None:
+def test_stale_time_follows_the_time_to_live(level: CacheLevel, clock: Moving) -> None:
     """Past its time to live a value is still told, as stale, and then no more."""
     level.write({"key": StoredValue(data=b"", ttl_s=2.0, stale_ttl_s=4.0, cost_s=0.5)})
     clock.advance(3.0)
@@ -204,7 +260,7 @@ def test_only_one_claims(level: CacheLevel) -> None:
     assert answer.found.data == b"new"
 
 
-def test_claim_ends_with_its_lease(level: CacheLevel, clock: FakeClock) -> None:
+def test_claim_ends_with_its_lease(level: CacheLevel, clock: Moving) -> None:
     """A claim that was never given up is another's after its lease, and stores nothing then."""
     first = level.claim(["key"], tags=(), lease_s=2.0)["key"].claim
     assert first is not None
@@ -281,5 +337,7 @@ def test_tasks_see_the_same(level: CacheLevel) -> None:
         put(level, "d", b"")
         await twin.clear()
         assert await twin.read(["d"]) == {}
+        if isinstance(level, ValkeyLevel):
+            await level.aclose()
 
     asyncio.run(work())

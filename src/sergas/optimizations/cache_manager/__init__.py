@@ -17,6 +17,7 @@ from sergas.optimizations.cache_manager._options import EntryOptions
 from sergas.optimizations.cache_manager._sqlite_level import SqliteLevel
 from sergas.optimizations.cache_manager._stats import CacheStats
 from sergas.optimizations.cache_manager._threaded import ThreadedTwin
+from sergas.optimizations.cache_manager._valkey_level import ValkeyLevel
 from sergas.optimizations.cache_manager._weigh import size_bytes
 from sergas.optimizations.cache_manager.policies import EvictionPolicy, FifoPolicy, LruPolicy
 
@@ -42,6 +43,7 @@ __all__ = [
     "SqliteLevel",
     "StoredValue",
     "ThreadedTwin",
+    "ValkeyLevel",
     "key_matcher",
     "size_bytes",
 ]
