@@ -5,13 +5,19 @@ calls of a benchmark that has one. Only the second level has a `setup`, because 
 file again, and its calls take milliseconds. Each call does the same work on the same state.
 """
 
+import asyncio
 import functools
 import itertools
 import random
 import tempfile
 from pathlib import Path
 
-from sergas.optimizations.cache_manager import CachedFunction, CacheManager, SqliteLevel
+from sergas.optimizations.cache_manager import (
+    CachedFunction,
+    CacheManager,
+    EntryOptions,
+    SqliteLevel,
+)
 
 BATCH = 100
 KEYS = [f"account:{number}" for number in range(BATCH)]
@@ -25,6 +31,15 @@ def filled_cache(ttl_s: float | None = None) -> CacheManager:
     cache = CacheManager(entries_max=1_000, ttl_s=ttl_s)
     for key in KEYS:
         cache.set(key, key)
+    return cache
+
+
+@functools.cache
+def tagged_cache() -> CacheManager:
+    """A cache whose entries have two tags each."""
+    cache = CacheManager(entries_max=1_000)
+    for key in KEYS:
+        cache.set(key, key, tags=("accounts", key))
     return cache
 
 
@@ -48,6 +63,25 @@ def decorated() -> CachedFunction[..., str]:
     for number in range(BATCH):
         function(number, "owner")
     return function
+
+
+@functools.cache
+def decorated_of_one() -> CachedFunction[..., str]:
+    """The same with one argument."""
+    function = CacheManager(entries_max=1_000, ttl_s=1e9).cached()(str)
+    for number in range(BATCH):
+        function(number)
+    return function
+
+
+@functools.cache
+def decorated_for_tasks() -> CachedFunction[..., object]:
+    """The same for tasks."""
+
+    async def describe(number: int) -> str:
+        return str(number)
+
+    return CacheManager(entries_max=1_000, ttl_s=1e9).cached()(describe)
 
 
 def replay_trace(entries_max: int) -> CacheManager:
@@ -101,6 +135,21 @@ class FirstLevel:
             cache.set(key, key)
         cache.invalidate_pattern("account:*[02468]")
 
+    def time_invalidate_tag(self) -> None:
+        """As the pattern, but it takes the same time however many entries there are."""
+        cache = CacheManager()
+        cache.set_many(dict.fromkeys(KEYS, 1), options=EntryOptions(tags=("even",)))
+        for _ in range(BATCH):
+            cache.invalidate_tag("even")
+
+    def time_get_many(self) -> None:
+        filled_cache().get_many(KEYS)
+
+    def time_bounded_by_bytes(self) -> None:
+        cache = CacheManager(bytes_max=50_000)
+        for key in KEYS:
+            cache.set(key, {"key": key, "balance": 12.5})
+
     def peakmem_filled(self) -> None:
         cache = CacheManager(entries_max=20_000, ttl_s=60.0)
         for number in range(20_000):
@@ -109,6 +158,27 @@ class FirstLevel:
 
 class CachedCall:
     """A hundred calls through the decorator, all of them hits."""
+
+    def time_of_one(self) -> None:
+        function = decorated_of_one()
+        for number in range(BATCH):
+            function(number)
+
+    def time_in_a_task(self) -> None:
+        """The loop's start and end are in it: about a tenth of a millisecond."""
+        function = decorated_for_tasks()
+
+        async def calls() -> None:
+            for _ in range(100):
+                for number in range(BATCH):
+                    await function(number)  # type: ignore[misc]  # a coroutine function
+
+        asyncio.run(calls())
+
+    def time_tagged(self) -> None:
+        get = tagged_cache().get
+        for key in KEYS:
+            get(key)
 
     def time_positional(self) -> None:
         function = decorated()
@@ -157,6 +227,18 @@ class SecondLevel:
         """Each read finds its value in the file, moves it up and drops the one before."""
         for key in KEYS:
             self.cache.get(key)
+
+    def time_load(self) -> None:
+        """Each load is claimed and stored in the file."""
+        for key in KEYS:
+            self.cache.delete(key)
+            self.cache.get_or_load(key, dict)
+
+    def time_guarded_hit(self) -> None:
+        """Each hit first looks whether another process has changed anything."""
+        get_or_load = self.cache.get_or_load
+        for _ in range(BATCH):
+            get_or_load(KEYS[-1], dict)
 
     def time_write_through(self) -> None:
         for key in KEYS:

@@ -3,6 +3,8 @@
 Each also inherits the built-in that a caller would expect, so `except TimeoutError` works.
 """
 
+from collections.abc import Mapping
+
 __all__ = [
     "CacheError",
     "CacheLevelError",
@@ -27,6 +29,7 @@ __all__ = [
     "ServerStartError",
     "UncacheableError",
     "WorkerCrashedError",
+    "WriteBehindError",
 ]
 
 
@@ -88,6 +91,18 @@ class RecursiveLoadError(CacheError, RuntimeError):
 
 class UncacheableError(CacheError, TypeError):
     """A key, argument or value is of a type that the cache cannot carry."""
+
+
+class WriteBehindError(CacheError, RuntimeError):
+    """Values could not be written to where they belong.
+
+    Attributes:
+        failed: The error of each key that was given up.
+    """
+
+    def __init__(self, message: str, *, failed: Mapping[str, Exception]) -> None:
+        super().__init__(message)
+        self.failed = dict(failed)
 
 
 class ProcessorError(SergasError):

@@ -289,6 +289,17 @@ def test_removal_ends_claims(level: CacheLevel, how: str) -> None:
     assert stored(level, "key") in {None, b"written"}
 
 
+@pytest.mark.parametrize("how", sorted(ENDS_A_CLAIM))
+def test_ended_claim_holds_nobody_up(level: CacheLevel, how: str) -> None:
+    """After a removal a key can be claimed at once, though an earlier load is still under way."""
+    first = loaded(level, "key", "tag")
+    ENDS_A_CLAIM[how](level)
+    level.remove(["key"])
+    second = loaded(level, "key", "tag")
+    level.release([first])
+    assert level.fulfil([(second, StoredValue(data=b"new", ttl_s=None, tags=("tag",)))]) == [True]
+
+
 def test_tag_ends_all_that_has_it(level: CacheLevel) -> None:
     """Invalidating a tag ends what has it, with others or alone, and nothing stored later."""
     for key, tags in (("a", ("red",)), ("b", ("red", "blue")), ("c", ("blue",)), ("d", ())):

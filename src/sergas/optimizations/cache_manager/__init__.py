@@ -12,16 +12,27 @@ from sergas.optimizations.cache_manager._level import (
     StoredValue,
     key_matcher,
 )
-from sergas.optimizations.cache_manager._manager import CacheManager, PolicyMaker
+from sergas.optimizations.cache_manager._manager import CacheManager
 from sergas.optimizations.cache_manager._options import EntryOptions
 from sergas.optimizations.cache_manager._sqlite_level import SqliteLevel
 from sergas.optimizations.cache_manager._stats import CacheStats
 from sergas.optimizations.cache_manager._threaded import ThreadedTwin
 from sergas.optimizations.cache_manager._valkey_level import ValkeyLevel
 from sergas.optimizations.cache_manager._weigh import size_bytes
-from sergas.optimizations.cache_manager.policies import EvictionPolicy, FifoPolicy, LruPolicy
+from sergas.optimizations.cache_manager._write_behind import WriteBehind
+from sergas.optimizations.cache_manager.policies import (
+    POLICIES,
+    EvictionPolicy,
+    FifoPolicy,
+    LfuPolicy,
+    LruPolicy,
+    PolicyMaker,
+    TinyLfuPolicy,
+    TtlPolicy,
+)
 
 __all__ = [
+    "POLICIES",
     "Answer",
     "AsyncCacheLevel",
     "Breaker",
@@ -36,6 +47,7 @@ __all__ = [
     "EvictionPolicy",
     "FifoPolicy",
     "LevelListener",
+    "LfuPolicy",
     "LruPolicy",
     "PickleCodec",
     "PlainCodec",
@@ -43,7 +55,10 @@ __all__ = [
     "SqliteLevel",
     "StoredValue",
     "ThreadedTwin",
+    "TinyLfuPolicy",
+    "TtlPolicy",
     "ValkeyLevel",
+    "WriteBehind",
     "key_matcher",
     "size_bytes",
 ]

@@ -33,6 +33,7 @@ from sergas.optimizations.cache_manager._second import Found, SecondLevel
 from sergas.optimizations.cache_manager._stats import Counts
 from sergas.optimizations.cache_manager._steps import Operation
 from sergas.optimizations.cache_manager._tags import TagBook, is_current
+from sergas.optimizations.cache_manager.policies import READ_BUFFER_MAX
 
 __all__ = ["Begun", "CacheCore"]
 
@@ -87,6 +88,21 @@ class CacheCore:
         self.draw = draw
 
     # Reading
+
+    def glance(self, key: str) -> Entry | None:
+        """The entry under `key` if it is fresh beyond doubt; takes no lock."""
+        entry = self.memory.entries.get(key)
+        if (
+            entry is not None
+            and self.now_s() < entry.fresh_until_s
+            and (entry.tags is None or is_current(entry.tags))
+            and (self.guard is None or self.guard())
+        ):
+            self.memory.note_hit(entry)
+            if len(self.memory.noted) >= READ_BUFFER_MAX:
+                self.cut_notes()
+            return entry
+        return None
 
     def peek(self, key: str) -> Outcome | None:
         """What level 1 may serve under `key`; None if nothing. For the path without a loader."""
@@ -148,7 +164,7 @@ class CacheCore:
                     return self._at_once(entry, state, self._start(key, options, entry))
                 return self._at_once(entry, state, None)
             if flight is None:
-                flight = self._start(key, options, entry)
+                flight = self._start(key, options, entry if state is Freshness.STALE else None)
             self.board.wait(flight, current_flight.get())
             if state is Freshness.STALE:
                 return Begun(None, flight, is_leader, entry, options.soft_timeout_s)
@@ -370,7 +386,7 @@ class CacheCore:
         """Keep in level 1 what was loaded, unless the key was written since the load began."""
         weight = 0 if life is None else self._weigh(flight.key, value)
         with self.lock:
-            if flight.is_stale:
+            if flight.is_stale or (flight.marks is not None and not is_current(flight.marks)):
                 return
             if life is None:
                 self.memory.remove(flight.key)

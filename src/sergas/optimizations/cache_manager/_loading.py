@@ -56,14 +56,19 @@ def _loaded(
 ) -> Operation[Outcome]:
     """What the loader returns, kept as far as nobody was faster."""
     began_s = core.now_s()
+    outcome: Outcome | None = None
     try:
-        value = yield from _called(flight, loader)
+        outcome = yield from _called(flight, loader)
     except GeneratorExit:
+        claim = None  # nothing can be done any more; the lease ends it
         raise
-    except BaseException:
-        if claim is not None and core.second is not None:
+    finally:
+        has_failed = outcome is None or outcome.error is not None
+        if has_failed and claim is not None and core.second is not None:
             yield from core.second.release([claim])
-        raise
+    if outcome.error is not None:
+        return _failed(core, flight, options, outcome.error)
+    value = outcome.value
     now_s = core.now_s()
     with core.lock:
         core.counts.loads += 1
@@ -76,18 +81,20 @@ def _loaded(
             held = yield from core.second.fulfil([(claim, value, life)], options.tags)
     if held[flight.key]:
         core.keep(flight, value, life, now_s)
-    return Outcome(Source.LOADER, value)
+    return outcome
 
 
-def _called(flight: Flight | None, loader: Callable[[], object]) -> Operation[object]:
-    """What the loader returns; loads that it begins know that they are begun by it."""
+def _called(flight: Flight, loader: Callable[[], object]) -> Operation[Outcome]:
+    """What the loader returns or raises; loads that it begins know that they are begun by it."""
     before = current_flight.get()
     current_flight.set(flight)
     try:
         value: object = yield Load(loader)
-        return value
+    except Exception as error:  # noqa: BLE001 not raised here: a generator cannot raise StopIteration
+        return Outcome(Source.LOADER, error=error)
     finally:
         current_flight.set(before)
+    return Outcome(Source.LOADER, value)
 
 
 def _consult(

@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from sergas.clock import Clock, SystemClock
 from sergas.errors import CacheValueError
@@ -24,17 +25,10 @@ from sergas.optimizations.cache_manager._stats import CacheStats
 from sergas.optimizations.cache_manager._tasks import TaskMethods
 from sergas.optimizations.cache_manager._threads import ThreadMethods
 from sergas.optimizations.cache_manager._weigh import Weigher, size_bytes
-from sergas.optimizations.cache_manager.policies import EvictionPolicy, LruPolicy
+from sergas.optimizations.cache_manager._write_behind import WriteBehind, Writer
+from sergas.optimizations.cache_manager.policies import PolicyMaker, make_policy
 
-__all__ = ["CacheManager", "PolicyMaker"]
-
-
-class PolicyMaker(Protocol):
-    """Makes the policy of one cache, such as the class `LruPolicy`."""
-
-    def __call__(self, *, entries_max: int, weight_max: int | None) -> EvictionPolicy:
-        """A new policy with these bounds."""
-        ...
+__all__ = ["CacheManager"]
 
 
 class CacheManager(ThreadMethods, TaskMethods):
@@ -53,9 +47,13 @@ class CacheManager(ThreadMethods, TaskMethods):
         level2: A slower, larger, shared level such as `SqliteLevel`; its owner closes it. It
             belongs to this cache alone; other caches open it again.
         codec: How values become bytes for level 2; plain data by default.
-        policy: Makes what decides which entry goes when level 1 is full.
+        policy: What decides which entry goes when level 1 is full: a name from `POLICIES`, or what
+            makes one, such as the class `LruPolicy`.
         weigh: Gives an entry's size in bytes, `size_bytes` by default; asked only with `bytes_max`.
         breaker: When to leave a failing level 2 alone.
+        writer: Where values belong, such as a database: `set` and its like write there as well.
+            A function is called first, and if it raises nothing is cached (write-through); a
+            `WriteBehind` is called later. Its owner closes it.
         background_max: Most threads that load in the background, >= 1.
         clock: The monotonic clock that ages level 1.
         draw: Gives random numbers from [0, 1), for jitter and early loads.
@@ -73,17 +71,19 @@ class CacheManager(ThreadMethods, TaskMethods):
         options: EntryOptions | None = None,
         level2: CacheLevel | None = None,
         codec: Codec | None = None,
-        policy: PolicyMaker = LruPolicy,
+        policy: str | PolicyMaker = "tinylfu",
         weigh: Weigher = size_bytes,
         breaker: Breaker | None = None,
+        writer: Writer | WriteBehind | None = None,
         background_max: int = 16,
         clock: Clock | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         clock = clock or SystemClock()
+        make = partial(make_policy, policy) if isinstance(policy, str) else policy
         core = CacheCore(
             memory=MemoryLevel(
-                policy=policy(entries_max=entries_max, weight_max=bytes_max), clock=clock
+                policy=make(entries_max=entries_max, weight_max=bytes_max), clock=clock
             ),
             second=None
             if level2 is None
@@ -96,6 +96,7 @@ class CacheManager(ThreadMethods, TaskMethods):
             core,
             options=resolved(EntryOptions(), options, ttl_s),
             level=level2,
+            writer=writer,
             background_max=background_max,
         )
         if level2 is not None:

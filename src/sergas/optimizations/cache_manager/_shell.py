@@ -1,7 +1,7 @@
 """What the methods for threads and for tasks share: the state, and how operations are done."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from sergas.errors import CacheValueError, UncacheableError
@@ -17,6 +17,7 @@ from sergas.optimizations.cache_manager._options import (
     resolved,
 )
 from sergas.optimizations.cache_manager._steps import Operation, carry_out, carry_out_async
+from sergas.optimizations.cache_manager._write_behind import WriteBehind, Writer
 
 __all__ = ["Shell", "batches", "checked"]
 
@@ -32,11 +33,13 @@ class Shell:
         *,
         options: EntryOptions,
         level: CacheLevel | None,
+        writer: Writer | WriteBehind | None,
         background_max: int,
     ) -> None:
         self._core = core
         self._options = options
         self._level = level
+        self._writer = writer
         self._background = BackgroundThreads(background_max)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,6 +51,13 @@ class Shell:
     def close(self, timeout_s: float = 5.0) -> bool:
         """Wait for loads in the background; whether they ended in time. The cache stays usable."""
         return self._background.join(timeout_s)
+
+    def _bring_home(self, items: Mapping[str, object]) -> None:
+        """Write values to where they belong, or have them written."""
+        if isinstance(self._writer, WriteBehind):
+            self._writer.put(items)
+        elif self._writer is not None:
+            self._writer(items)
 
     def _chosen(
         self,

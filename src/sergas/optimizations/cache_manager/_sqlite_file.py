@@ -38,6 +38,7 @@ CREATE INDEX IF NOT EXISTS entries_expiry ON entries (expires_unix_s)
 CREATE TABLE IF NOT EXISTS claims (
     key TEXT PRIMARY KEY,
     token INTEGER NOT NULL,
+    tags TEXT NOT NULL,
     taken_unix_s REAL NOT NULL,
     ends_unix_s REAL NOT NULL
 ) WITHOUT ROWID;

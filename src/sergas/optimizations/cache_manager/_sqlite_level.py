@@ -167,7 +167,7 @@ class SqliteLevel:
                     found = _find(connection, key, now_s)
                     claim = None
                     if found is None or not _is_fresh(found, early_s):
-                        token = _claim(connection, key, now_s, lease_s)
+                        token = _claim(connection, key, generations, now_s, lease_s)
                         if token is not None:
                             claim = Claim(key=key, token=token, epoch=0, generations=generations)
                     answers[key] = Answer(found=found, claim=claim)
@@ -392,16 +392,27 @@ def _generations(connection: sqlite3.Connection, tags: Sequence[str]) -> dict[st
     return found
 
 
-def _claim(connection: sqlite3.Connection, key: str, now_s: float, lease_s: float) -> int | None:
+def _claim(
+    connection: sqlite3.Connection,
+    key: str,
+    generations: Mapping[str, int],
+    now_s: float,
+    lease_s: float,
+) -> int | None:
     """The token of a new claim; None if somebody else's holds."""
-    connection.execute(
-        "DELETE FROM claims WHERE ends_unix_s <= :now_s OR taken_unix_s > :now_s", {"now_s": now_s}
+    tags = json.dumps(generations)
+    # A claim from before a removal could store nothing: nobody waits for it.
+    held = connection.execute(
+        "SELECT 1 FROM claims WHERE key = ? AND ends_unix_s > ? AND taken_unix_s <= ? AND tags = ?",
+        (key, now_s, now_s, tags),
     )
-    if connection.execute("SELECT 1 FROM claims WHERE key = ?", (key,)).fetchone() is not None:
+    if held.fetchone() is not None:
         return None
+    connection.execute("DELETE FROM claims WHERE ends_unix_s <= ?", (now_s,))
     token = _next_fence(connection)
     connection.execute(
-        "INSERT INTO claims VALUES (?, ?, ?, ?)", (key, token, now_s, now_s + lease_s)
+        "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?)",
+        (key, token, tags, now_s, now_s + lease_s),
     )
     return token
 

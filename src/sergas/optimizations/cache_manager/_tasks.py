@@ -28,12 +28,35 @@ class TaskMethods(Shell):
 
     async def aget(self, key: str, default: object = None) -> object:
         """As `get`."""
-        return (await self._arun(self._get([checked(key)]))).get(key, default)
+        entry = self._core.glance(checked(key))
+        if entry is not None:
+            return entry.value
+        return (await self._arun(self._get([key]))).get(key, default)
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, object]:
         """As `get_many`."""
         return await self._arun(self._get([checked(key) for key in keys]))
 
+    @overload
+    async def aget_or_load(
+        self,
+        key: str,
+        loader: Callable[[], Awaitable[V]],
+        *,
+        ttl_s: TimeToLive = DEFAULT,
+        tags: tuple[str, ...] | None = None,
+        options: EntryOptions | None = None,
+    ) -> V: ...
+    @overload
+    async def aget_or_load(
+        self,
+        key: str,
+        loader: Callable[[], V],
+        *,
+        ttl_s: TimeToLive = DEFAULT,
+        tags: tuple[str, ...] | None = None,
+        options: EntryOptions | None = None,
+    ) -> V: ...
     async def aget_or_load(
         self,
         key: str,
@@ -49,8 +72,11 @@ class TaskMethods(Shell):
         else's wait and not the load.
         """
         chosen = self._chosen(options, ttl_s, tags)
+        entry = self._core.glance(checked(key))
+        if entry is not None:
+            return cast("V", entry.value)
         while True:
-            begun = self._core.begin(checked(key), chosen)
+            begun = self._core.begin(key, chosen)
             if begun.is_leader and begun.flight is not None:
                 self._spawn(lead(self._core, begun.flight, chosen, loader))
             outcome = begun.outcome or await self._await(begun)
@@ -99,7 +125,8 @@ class TaskMethods(Shell):
     ) -> None:
         """As `set`."""
         chosen = self._chosen(options, ttl_s, tags)
-        await self._arun(self._core.write({checked(key): value}, chosen))
+        await self._abring_home({checked(key): value})
+        await self._arun(self._core.write({key: value}, chosen))
 
     async def aset_many(
         self, items: Mapping[str, object], *, options: EntryOptions | None = None
@@ -107,6 +134,7 @@ class TaskMethods(Shell):
         """As `set_many`."""
         for key in items:
             checked(key)
+        await self._abring_home(items)
         await self._arun(self._core.write(items, self._chosen(options)))
 
     async def adelete(self, key: str) -> bool:
@@ -128,6 +156,10 @@ class TaskMethods(Shell):
     async def aclear(self) -> None:
         """As `clear`."""
         await self._arun(self._core.clear())
+
+    async def _abring_home(self, items: Mapping[str, object]) -> None:
+        if self._writer is not None:
+            await asyncio.to_thread(self._bring_home, items)
 
     async def _await(self, begun: Begun) -> Outcome:
         if begun.flight is None:

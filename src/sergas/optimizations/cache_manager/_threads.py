@@ -32,7 +32,10 @@ class ThreadMethods(Shell):
         Raises:
             UncacheableError: If `key` is not a string.
         """
-        return self._run(self._get([checked(key)])).get(key, default)
+        entry = self._core.glance(checked(key))
+        if entry is not None:
+            return entry.value
+        return self._run(self._get([key])).get(key, default)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, object]:
         """The fresh values of those keys that have one; level 2 is asked once for all.
@@ -75,8 +78,11 @@ class ThreadMethods(Shell):
             UncacheableError: If `key` is not a string.
         """
         chosen = self._chosen(options, ttl_s, tags)
+        entry = self._core.glance(checked(key))
+        if entry is not None:
+            return cast("V", entry.value)
         while True:
-            begun = self._core.begin(checked(key), chosen)
+            begun = self._core.begin(key, chosen)
             if begun.is_leader and begun.flight is not None:
                 self._lead(begun, chosen, loader)
             outcome = begun.outcome or self._wait(begun)
@@ -145,18 +151,21 @@ class ThreadMethods(Shell):
             options: What holds for the entry; the cache's own by default.
 
         Raises:
+            Exception: Whatever the cache's writer raises; nothing is stored then.
             CacheLevelError: If level 2 failed. Level 1 has the value then, and this cache will not
                 serve the old one; other processes may.
             CacheValueError: If a number is out of its range.
             UncacheableError: If `key` is not a string.
         """
         chosen = self._chosen(options, ttl_s, tags)
-        self._run(self._core.write({checked(key): value}, chosen))
+        self._bring_home({checked(key): value})
+        self._run(self._core.write({key: value}, chosen))
 
     def set_many(self, items: Mapping[str, object], *, options: EntryOptions | None = None) -> None:
         """As `set` for many keys; level 2 is written to once for all."""
         for key in items:
             checked(key)
+        self._bring_home(items)
         self._run(self._core.write(items, self._chosen(options)))
 
     def delete(self, key: str) -> bool:

@@ -4,7 +4,8 @@ For a name space `n` the server holds
 
 - `n:v:KEY`  a hash of a value: `d` data, `s` stale milliseconds, `c` microseconds of its load, `t`
   the generations of its tags (cmsgpack); it expires when it is no longer even stale;
-- `n:l:KEY`  the token of the claim of a key; it expires with the lease;
+- `n:l:KEY`  the claim of a key: its token, the epoch and the generations it was made under; it
+  expires with the lease;
 - `n:t:TAG`  the generation of a tag; it lives as long as any value that has it;
 - `n:e`      the epoch, which every removal by pattern changes;
 - `n:f`      the last fencing token; at least the server's microseconds, so that it goes on rising
@@ -99,6 +100,10 @@ local function store(key, data, life, stale, cost, tags)
   end
   if life > 0 then redis.call('PEXPIRE', name, life) end
 end
+local function holds(key, token)
+  local held = redis.call('GET', n .. ':l:' .. key)
+  return held and string.match(held, '^[^:]+') == token
+end
 local function tell(channel, message)
   redis.call('PUBLISH', channel, message)
   return redis.call('HGETALL', n .. ':m')
@@ -119,23 +124,29 @@ CLAIM = (
     _COMMON
     + """
 local early, lease, count = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local out, epoch, generations = {}, false, {}
-for i = 5 + count, #ARGV do
-  local found = find(ARGV[i])
-  local token = false
-  if not is_fresh(found, early) then
-    local t = unique()
-    if redis.call('SET', n .. ':l:' .. ARGV[i], t, 'NX', 'PX', lease) then token = t end
-  end
-  out[#out + 1] = {found, token}
-end
-epoch = redis.call('GET', n .. ':e')
+local out, generations = {}, {}
+local epoch = redis.call('GET', n .. ':e')
 if not epoch then
   epoch = unique()
   redis.call('SET', n .. ':e', epoch)
 end
 -- The load may take as long as the lease, and the value is only then written.
 for i = 5, 4 + count do generations[#generations + 1] = generation(ARGV[i], 2 * lease) end
+local under = ':' .. epoch .. ':' .. table.concat(generations, ',')
+for i = 5 + count, #ARGV do
+  local found = find(ARGV[i])
+  local token = false
+  if not is_fresh(found, early) then
+    local name = n .. ':l:' .. ARGV[i]
+    local held = redis.call('GET', name)
+    -- A claim from before a removal could store nothing: nobody waits for it.
+    if not held or string.sub(held, -#under) ~= under then
+      token = unique()
+      redis.call('SET', name, token .. under, 'PX', lease)
+    end
+  end
+  out[#out + 1] = {found, token}
+end
 return {epoch, generations, out}
 """
 )
@@ -147,7 +158,7 @@ FULFIL = (
 local out = {}
 for i = 2, #ARGV, 8 do
   local key, tags, is_held = ARGV[i], {}, false
-  if redis.call('GET', n .. ':l:' .. key) == ARGV[i + 1] then
+  if holds(key, ARGV[i + 1]) then
     is_held = redis.call('GET', n .. ':e') == ARGV[i + 2]
     for tag, g in pairs(cmsgpack.unpack(ARGV[i + 7])) do
       if redis.call('GET', n .. ':t:' .. tag) ~= g then is_held = false end
@@ -168,8 +179,7 @@ RELEASE = (
     _COMMON
     + """
 for i = 2, #ARGV, 2 do
-  local name = n .. ':l:' .. ARGV[i]
-  if redis.call('GET', name) == ARGV[i + 1] then redis.call('DEL', name) end
+  if holds(ARGV[i], ARGV[i + 1]) then redis.call('DEL', n .. ':l:' .. ARGV[i]) end
 end
 """
 )
