@@ -128,9 +128,8 @@ def _read(  # noqa: PLR0913, PLR0917 what a process is given
     background = 0
 
     def ask(number: int) -> int:
-        return cache.get_or_load(
-            _name(number), partial(truth.__getitem__, number), tags=(_tag(number),)
-        )
+        load: Callable[[], int] = partial(truth.__getitem__, number)
+        return cache.get_or_load(_name(number), load, tags=(_tag(number),))
 
     def wander() -> None:
         nonlocal background
