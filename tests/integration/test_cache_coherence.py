@@ -89,6 +89,30 @@ def test_removal_reaches_every_level_1(open_level: Opener, how: str) -> None:
     assert reader.get("key") == ("new" if how == "set" else None)
 
 
+@pytest.mark.parametrize("how", ["invalidate", "invalidate_all", "clear"])
+def test_removal_reaches_decorated_functions(open_level: Opener, how: str) -> None:
+    """A decorated call that was a hit is none once another cache has removed its result."""
+    writer, reader = CacheManager(level2=open_level()), CacheManager(level2=open_level())
+    truth = ["old"]
+
+    def read(number: int) -> str:
+        return truth[0]
+
+    removing = writer.cached(prefix="read")(read)
+    reading = reader.cached(prefix="read")(read)
+
+    assert [reading(1), reading(1)] == ["old", "old"]
+    assert reader.stats().hits > 0
+    truth[0] = "new"
+    removals: dict[str, Callable[[], object]] = {
+        "invalidate": lambda: removing.invalidate(1),
+        "invalidate_all": removing.invalidate_all,
+        "clear": writer.clear,
+    }
+    removals[how]()
+    assert reading(1) == "new"
+
+
 @pytest.mark.parametrize("how", sorted(REMOVALS))
 def test_news_that_overtakes_an_answer_holds(open_level: Opener, how: str) -> None:
     """A value read before its removal and answered after the news of it is not kept."""

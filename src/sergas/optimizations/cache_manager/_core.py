@@ -94,9 +94,9 @@ class CacheCore:
         entry = self.memory.entries.get(key)
         if (
             entry is not None
+            and (self.guard is None or self.guard())  # first: it may drop the entry
             and self.now_s() < entry.fresh_until_s
             and (entry.tags is None or is_current(entry.tags))
-            and (self.guard is None or self.guard())
         ):
             self.memory.note_hit(entry)
             if len(self.memory.noted) >= READ_BUFFER_MAX:
