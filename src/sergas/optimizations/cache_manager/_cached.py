@@ -127,7 +127,7 @@ class _Parts:
         self.is_method = next(iter(inspect.signature(function).parameters), "") in {"self", "cls"}
         self.keys = CallKeys(function, prefix)
         self.tables: Tables = {}
-        self.is_placing = own_key is None and not self.is_method and self.keys.arity > 0
+        self.is_placing = own_key is None and not self.is_method and self.keys.arity >= 0
 
     def key(self, *args: Any, **kwargs: Any) -> str:
         if self.own_key is not None:
