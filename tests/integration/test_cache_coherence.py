@@ -302,6 +302,22 @@ def test_slow_server_is_only_slow(
     assert near.stats().level2_errors == 0
 
 
+def test_answer_late_on_the_wire_brings_nothing_back(
+    cut: tuple[CacheManager, CacheManager], private_valkey: ValkeyServer
+) -> None:
+    """With a wire that delays every answer, what a removal that has returned removed is gone."""
+    near, far = cut
+    with private_valkey.delay(0.02), ThreadPoolExecutor(2) as pool:
+        for turn in range(8):
+            far.set("key", turn)
+            early = [pool.submit(near.get, "key") for _ in range(2)]
+            time.sleep(0.005 * turn)  # the removal falls before, into and after the read
+            far.delete("key")
+            assert near.get("key") is None
+            assert {read.result(SOON_S) for read in early} <= {None, turn}
+            assert near.get("key") is None
+
+
 def test_load_goes_on_when_the_server_dies_under_it(
     cut: tuple[CacheManager, CacheManager], private_valkey: ValkeyServer
 ) -> None:
