@@ -40,11 +40,13 @@ def _is_copied(home: Home, template: Path) -> bool:
     if not template.exists():
         return False
     try:
-        shutil.copytree(template, home.data, dirs_exist_ok=True)
+        # A new folder, still this user's: nobody else is inside while its files change hands.
+        home.data.rmdir()
+        shutil.copytree(template, home.data)
         home.password = (home.data / _PASSWORD).read_text("ascii")
     except (OSError, shutil.Error):
         shutil.rmtree(template, ignore_errors=True)
-        shutil.rmtree(home.data)
+        shutil.rmtree(home.data, ignore_errors=True)
         home.make("data")
         return False
     home.give_all(home.data)

@@ -57,7 +57,7 @@ class Keeper:
         self._lock = hold(self.folder)
 
     def serve(self) -> None:
-        """Do what is asked until the parent is gone or says `close`, then tidy up."""
+        """Do what is asked until the parent is gone or closes the pipe, then tidy up."""
         try:
             reply({"id": 0, "folder": os.fspath(self.folder)})
             while (asked := self._next()) is not None:
@@ -156,7 +156,7 @@ class Keeper:
                     os.waitpid(orphan, 0)
 
     def _next(self) -> dict[str, Any] | None:
-        """The next request; None for `close` or the end of the pipe."""
+        """The next request; None when the parent is gone or has closed the pipe."""
         while b"\n" not in self._input:
             watched = [0] if self._parent_fd is None else [0, self._parent_fd]
             ready, _, _ = select.select(watched, [], [], 0.5 if self._parent_fd is None else None)
@@ -169,9 +169,10 @@ class Keeper:
                 self._input += data
         line, self._input = self._input.split(b"\n", 1)
         asked: dict[str, Any] = json.loads(line)
-        return None if asked["do"] == "close" else asked
+        return asked
 
     def _tidy(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way already
         self._end([(self._farewell.name, _KILL_WAIT_S), ("SIGKILL", _KILL_WAIT_S)])
         shutil.rmtree(self.folder, ignore_errors=True)
 

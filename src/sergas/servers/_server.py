@@ -85,10 +85,10 @@ class Home:
             os.chown(path, account.user, account.group, follow_symlinks=False)
 
     def give_all(self, folder: Path) -> None:
-        """Make the server's user the owner of a folder and all in it."""
+        """Make the server's user the owner of all in a folder, and last of the folder itself."""
         if self.keeper.account is not None:
-            for parent, _, names in os.walk(folder):
-                for path in (parent, *(os.path.join(parent, name) for name in names)):  # noqa: PTH118 a thousand of them
+            for parent, _, names in os.walk(folder, topdown=False):
+                for path in (*(os.path.join(parent, name) for name in names), parent):  # noqa: PTH118 a thousand of them
                     self.give(Path(path))
 
     def write(self, path: Path, text: str) -> Path:

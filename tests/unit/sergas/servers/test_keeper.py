@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sergas.errors import ServerStartError
+from sergas.servers import _keeper
 from sergas.servers._keeper import Keeper
 from sergas.servers._keeper_process import LOCK, PREFIX, children, hold, sweep
 from sergas.servers._model import Address
@@ -46,10 +48,25 @@ def test_children_are_the_direct_ones() -> None:
         assert children(process.pid) == []
 
 
-@pytest.fixture
-def keeper(open_folder: Path) -> Keeper:
-    """A keeper with its folder in one of the test's own."""
-    return Keeper(open_folder, None)
+@pytest.fixture(params=["pidfd", "polling"])
+def keeper(
+    request: pytest.FixtureRequest,
+    open_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Keeper]:
+    """A keeper with its folder in one of the test's own; also as on a system without pidfd."""
+    if request.param == "polling":
+        program = tmp_path / "keeper.py"
+        program.write_text(
+            "import os, runpy\n"
+            "vars(os).pop('pidfd_open', None)\n"
+            f"runpy.run_path({os.fspath(_keeper._PROGRAM)!r}, run_name='__main__')\n"
+        )
+        monkeypatch.setattr(_keeper, "_PROGRAM", program)
+    keeper = Keeper(open_folder, None)
+    yield keeper
+    keeper.close()
 
 
 def test_a_keeper_runs_a_program_and_reports_its_end(keeper: Keeper) -> None:
@@ -78,7 +95,6 @@ def test_a_program_sees_no_secret_of_its_starter(
     seen = dict(line.split("=", 1) for line in keeper.last_words(99).splitlines())
     assert {"SECRET", "PGOPTIONS"}.isdisjoint(seen)
     assert (seen["LC_ALL"], seen["TZ"]) == ("C", "UTC")
-    keeper.close()
 
 
 def test_what_a_keeper_cannot_do_is_told(keeper: Keeper, tmp_path: Path) -> None:
