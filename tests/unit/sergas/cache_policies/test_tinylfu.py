@@ -184,9 +184,9 @@ def test_choice_stays_where_all_hit_alike() -> None:
 
 
 def test_shadows_see_a_fixed_share_of_the_keys_and_all_their_uses() -> None:
-    """Large caches are copied on a sample of about 256 entries; small ones whole."""
+    """Large caches are copied on a sample of about 128 entries; small ones whole."""
     settings = (Setting(window=1.0, margin=0),)
-    for capacity, sampled in ((1, 1), (100, 1), (511, 1), (512, 2), (1024, 4), (100_000, 256)):
+    for capacity, sampled in ((1, 1), (100, 1), (255, 1), (256, 2), (1024, 8), (100_000, 512)):
         shadows = Shadows(settings, capacity, start=0)
         assert shadows.mask + 1 == sampled
         assert shadows._entries == capacity // sampled

@@ -23,7 +23,7 @@ SAMPLE_PERIOD = 10
 _PERIODS_PER_CAPACITY = 2
 """How often in as many uses as a copy has entries the settings are compared."""
 
-_ENTRIES_MIN = 256
+_ENTRIES_MIN = 128
 """A copy is at least this large, or as large as the cache: what smaller ones see is noise."""
 
 

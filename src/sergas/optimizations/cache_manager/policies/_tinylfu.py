@@ -68,6 +68,7 @@ class TinyLfuPolicy(Bounded):
 
     __slots__ = (
         "_epoch",
+        "_fitted",
         "_margin",
         "_probation",
         "_protected",
@@ -98,6 +99,7 @@ class TinyLfuPolicy(Bounded):
         self._sketch = FrequencySketch()
         self._epoch = 0
         self._uses = 0
+        self._fitted = 0
         self._shadows = Shadows(_SETTINGS, entries_max, start=_START)
         self._follow(_START)
 
@@ -187,16 +189,13 @@ class TinyLfuPolicy(Bounded):
         return mixed ^ mixed >> 32
 
     def _frequency(self, node: EntryNode) -> int:
-        """The node's count, brought up to date."""
-        if node.epoch != self._epoch:
-            node.frequency >>= self._epoch - node.epoch
-            node.epoch = self._epoch
-        return node.frequency
+        """The node's count, as if it had been halved with all the others."""
+        return node.frequency >> self._epoch - node.epoch
 
     def _count_uses(self, uses: int) -> None:
         """Halve all counts now and then; those in nodes when they are next looked at."""
         self._uses += uses
-        if self._uses >= max(SAMPLE_PERIOD * self._count, _HALVED_AFTER_MIN):
+        if self._uses >= _HALVED_AFTER_MIN and self._uses >= SAMPLE_PERIOD * self._count:
             self._uses //= 2
             self._epoch += 1
             self._sketch.halve()
@@ -299,32 +298,39 @@ class TinyLfuPolicy(Bounded):
 
     def _settle(self) -> Sequence[EntryNode]:
         """Bring the whole within its bounds, and the window down towards its share."""
-        dropped: Sequence[EntryNode] = self._evict() if self._is_over() else ()
-        for _ in range(_MOVES_MAX):
-            if not self._is_window_over():
-                break
-            self._leave_window(self._window.root.after)
+        dropped: Sequence[EntryNode] = ()
+        if self._is_over():
+            dropped = self._evict()
+            if self._count != self._fitted:
+                self._fit()
+        if self._is_window_over():
+            self._shrink_window()
         return dropped
 
     def _evict(self) -> list[EntryNode]:
         """Let the coldest of window and main part compete until the bounds hold."""
         dropped = []
-        while self._is_over():
+        while True:
             main = self._probation or self._protected
             victim = main.root.after
+            if self._is_window_over():
+                candidate = self._window.root.after
+                if victim is main.root or (
+                    self._frequency(candidate) <= self._frequency(victim) + self._margin
+                ):
+                    victim = candidate
+                else:
+                    self._leave_window(candidate)
+            dropped.append(self._drop(victim))
+            if not self._is_over():
+                return dropped
+
+    def _shrink_window(self) -> None:
+        """Bring the window down towards its share, coldest first."""
+        for _ in range(_MOVES_MAX):
+            self._leave_window(self._window.root.after)
             if not self._is_window_over():
-                dropped.append(self._drop(victim))
-                continue
-            candidate = self._window.root.after
-            if victim is main.root or (
-                self._frequency(candidate) <= self._frequency(victim) + self._margin
-            ):
-                dropped.append(self._drop(candidate))
-            else:
-                dropped.append(self._drop(victim))
-                self._leave_window(candidate)
-        self._fit()
-        return dropped
+                return
 
     def _leave_window(self, node: EntryNode) -> None:
         self._unlink_window(node)
@@ -333,6 +339,7 @@ class TinyLfuPolicy(Bounded):
 
     def _fit(self) -> None:
         """Size sketch and shadows for as many nodes as fit, which weights decide too."""
+        self._fitted = self._count
         self._sketch.fit(self._count)
         assumed = self._shadows.capacity
         if not assumed <= 2 * self._count <= 4 * assumed:
