@@ -1,10 +1,10 @@
 """How often keys were wanted that are not in the cache, in 16 to 32 bytes for each that is.
 
 A count-min sketch (Cormode, Muthukrishnan 2005) of small counters with conservative update and
-periodic halving (Einziger, Friedman, Manes 2017, §3); the places of a key are by
-double hashing (Kirsch, Mitzenmacher 2006). A counter has a byte of its own and not four bits:
-taking a nibble apart costs more in Python than the memory is worth, and all counters are halved by
-one `bytes.translate`, at memory speed.
+periodic halving (Einziger, Friedman, Manes 2017, §3); a key's places are found by double hashing
+(Kirsch, Mitzenmacher 2006). A counter has a byte of its own and not four bits: taking a nibble
+apart costs more in Python than the memory is worth, and all counters are halved by one
+`bytes.translate`, at memory speed.
 """
 
 __all__ = ["COUNT_MAX", "FrequencySketch"]
