@@ -16,6 +16,7 @@ may publish what it changed, or leave the name space alone.
 
 import asyncio
 import itertools
+import os
 import secrets
 import time
 import weakref
@@ -243,7 +244,9 @@ class ValkeyLevel:
     @property
     def sender(self) -> str:
         """Who sends: the member if there is one, so that it knows its own."""
-        return self._name if self._member is None else self._member.name
+        if self._member is not None:
+            return self._member.name
+        return f"{self._name}.{os.getpid()}"  # a forked child counts by itself
 
     def _change(self, script: str, message: Message, *arguments: Any) -> int:
         with translated(self.namespace):
