@@ -26,7 +26,7 @@ from functools import lru_cache
 from typing import Any
 
 from tools.evaluation.cache_contestants import CONTESTANTS, MissingPeerError, peer
-from tools.evaluation.cache_traces import zipf
+from tools.evaluation.cache_patterns import zipf
 
 __all__ = ["main"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from tools.evaluation import cache_traces
+from tools.evaluation import cache_patterns
 from tools.evaluation.cache_optimum import optimal_hits
 from tools.evaluation.cache_traces import QUOTED, TABLES, TUNING, Trace
 
@@ -42,7 +42,7 @@ def test_a_trace_is_the_same_every_time(trace: Trace) -> None:
 
 def test_zipf_falls_with_the_rank() -> None:
     """The key of rank 0 is wanted about ten times as often as that of rank 9, at alpha 1."""
-    counts = Counter(_made(cache_traces.zipf(50_000, 1000, 1.0)))
+    counts = Counter(_made(cache_patterns.zipf(50_000, 1000, 1.0)))
     assert counts.most_common(1)[0][0] == 0
     assert 7 < counts[0] / counts[9] < 13
     assert max(counts) < 1000
@@ -50,7 +50,7 @@ def test_zipf_falls_with_the_rank() -> None:
 
 def test_scans_are_of_their_share_and_never_come_again() -> None:
     """About 30 % of the requests are for keys that are wanted once, in runs of 50."""
-    keys = _made(cache_traces.scanned(50_000, 100, 1.0, scan=50, share=0.3))
+    keys = _made(cache_patterns.scanned(50_000, 100, 1.0, scan=50, share=0.3))
     scanned = [key for key in keys if key >= 100]
     assert len(set(scanned)) == len(scanned)
     assert 0.25 < len(scanned) / len(keys) < 0.35
@@ -58,7 +58,7 @@ def test_scans_are_of_their_share_and_never_come_again() -> None:
 
 def test_a_shift_makes_other_keys_popular() -> None:
     """The most wanted keys of one period are not those of the next."""
-    keys = _made(cache_traces.shifting(20_000, 5000, 1.0, period=10_000))
+    keys = _made(cache_patterns.shifting(20_000, 5000, 1.0, period=10_000))
     first, second = (
         {key for key, _ in Counter(part).most_common(20)} for part in (keys[:10_000], keys[10_000:])
     )
@@ -67,19 +67,19 @@ def test_a_shift_makes_other_keys_popular() -> None:
 
 def test_drift_brings_new_keys_all_the_time() -> None:
     """Each quarter is for keys that the one before did not know, in part."""
-    keys = _made(cache_traces.drifting(20_000, 500, 0.9, every=10))
+    keys = _made(cache_patterns.drifting(20_000, 500, 0.9, every=10))
     assert len(set(keys[15_000:]) - set(keys[:15_000])) > 100
 
 
 def test_loops_and_zigzags_are_regular() -> None:
     """A loop comes back after its size, a zigzag turns at both ends."""
-    assert _made(cache_traces.loop(7, 3)) == [0, 1, 2, 0, 1, 2, 0]
-    assert _made(cache_traces.zigzag(9, 3)) == [0, 1, 2, 1, 0, 1, 2, 1, 0]
+    assert _made(cache_patterns.loop(7, 3)) == [0, 1, 2, 0, 1, 2, 0]
+    assert _made(cache_patterns.zigzag(9, 3)) == [0, 1, 2, 1, 0, 1, 2, 1, 0]
 
 
 def test_recency_wants_what_was_wanted_lately() -> None:
     """Half of the repetitions are within a few times the scale, and files are read as a whole."""
-    keys = _made(cache_traces.recency(20_000, fresh=0.05, scale=20, tail=2))
+    keys = _made(cache_patterns.recency(20_000, fresh=0.05, scale=20, tail=2))
     seen: dict[int, int] = {}
     distances = []
     for number, key in enumerate(keys):
@@ -87,28 +87,28 @@ def test_recency_wants_what_was_wanted_lately() -> None:
             distances.append(number - seen[key])
         seen[key] = number
     assert sorted(distances)[len(distances) // 2] < 60
-    files = _made(cache_traces.recency(5000, fresh=0.05, scale=20, tail=2, run=10))
+    files = _made(cache_patterns.recency(5000, fresh=0.05, scale=20, tail=2, run=10))
     follows = sum(after == before + 1 for before, after in pairwise(files))
     assert follows > 0.6 * len(files)
 
 
 def test_web_pages_fade() -> None:
     """What is wanted in the last tenth is mostly not what was wanted in the first."""
-    keys = _made(cache_traces.echoing(30_000, fresh=0.15, reach=1000))
+    keys = _made(cache_patterns.echoing(30_000, fresh=0.15, reach=1000))
     first = {key for key, _ in Counter(keys[:3000]).most_common(50)}
     assert not first & set(keys[-3000:])
 
 
 def test_pools_take_turns() -> None:
     """Index and data pages alternate."""
-    keys = _made(cache_traces.pools(1000, 10, 1000))
+    keys = _made(cache_patterns.pools(1000, 10, 1000))
     assert max(keys[::2]) < 10
     assert min(keys[1::2]) >= 1000
 
 
 def test_bursts_come_close_together() -> None:
     """Most repetitions are within the span."""
-    keys = _made(cache_traces.bursts(20_000, 20_000, 0.5, size=4, span=100))
+    keys = _made(cache_patterns.bursts(20_000, 20_000, 0.5, size=4, span=100))
     seen: dict[int, int] = {}
     near = total = 0
     for number, key in enumerate(keys):
@@ -121,21 +121,23 @@ def test_bursts_come_close_together() -> None:
 
 def test_programs_read_compile_and_share_the_machine() -> None:
     """Files are read in order, headers again for each source, and slices keep keys apart."""
-    reading = cache_traces.reading(12, [(3, 2), (2, 1)], noise=0.0)
+    reading = cache_patterns.reading(12, [(3, 2), (2, 1)], noise=0.0)
     keys = _made(reading)
     assert keys[:3] == keys[3:6] == keys[8:11] == [0, 1, 2]
-    compiled = Counter(_made(cache_traces.compiling(2000, headers=10, source=10)))
+    compiled = Counter(_made(cache_patterns.compiling(2000, headers=10, source=10)))
     assert all(compiled[header] > 50 for header in range(10))
     assert compiled.total() - sum(compiled[header] for header in range(10)) == len(compiled) - 10
-    together = cache_traces.together(5, cache_traces.loop(100, 10), cache_traces.loop(100, 10))
+    together = cache_patterns.together(
+        5, cache_patterns.loop(100, 10), cache_patterns.loop(100, 10)
+    )
     assert len(set(_made(together))) == 20
-    phases = cache_traces.phases(cache_traces.loop(30, 10), cache_traces.loop(30, 10))
+    phases = cache_patterns.phases(cache_patterns.loop(30, 10), cache_patterns.loop(30, 10))
     assert not set(_made(phases)[:30]) & set(_made(phases)[30:])
 
 
 def test_a_flood_reads_the_same_table_whole() -> None:
     """Between range reads there are runs of the flooded table, from its first page to its last."""
-    keys = _made(cache_traces.database(5000, 1000, 1.0, run=8, flood_every=1000, flood=300))
+    keys = _made(cache_patterns.database(5000, 1000, 1.0, run=8, flood_every=1000, flood=300))
     starts = [number for number, key in enumerate(keys) if key == 10**9]
     assert len(starts) >= 3
     assert keys[starts[1] : starts[1] + 300] == list(range(10**9, 10**9 + 300))

@@ -8,14 +8,11 @@ from sergas.optimizations.cache_manager.policies._node import EntryNode
 __all__ = ["READ_BUFFER_MAX", "EvictionPolicy"]
 
 READ_BUFFER_MAX = 1024
-"""How many hits a level should remember between two writes.
+"""How many hits a level remembers between two writes.
 
-Record a hit by `record(node)`, where `record = collections.deque(maxlen=READ_BUFFER_MAX).append`:
-about 25 ns, without a lock and safe on every build of Python. When the buffer is full the oldest
-hits fall out; that happens only when 1,000 hits come without a single miss, and then it costs
-nothing. Nothing is drained on the hit path. Every write (put, delete, purge, resize) begins, under
-the level's lock, with `policy.touch([take() for _ in range(len(buffer))])`, where `take` is the
-buffer's `popleft`. Nodes that were removed meanwhile may be among them.
+A level records a hit by appending its node to a list or deque: about 25 ns, no lock, and safe
+on every build of Python. Every write begins, under the level's lock, with `touch` of what was
+recorded. Where more hits than this come without a single write, the oldest may be forgotten.
 """
 
 
