@@ -77,6 +77,8 @@ class CheckPlan:
             suite = find_suite(request.start, repository, config=request.config)
         folder = suite.path.parent
         rules = find_rules(folder, repository.root)
+        if tests is not None and rules.test_groups:
+            suite = suite_of(tests, repository, groups=rules.test_groups)
         written = [*suite.output_dirs, folder / results, folder / ACCEPTED_FILE]
         candidate = repository.resolve(request.candidate) if request.candidate else None
         dirty = candidate is None and repository.is_dirty(ignoring=written)

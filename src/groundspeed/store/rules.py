@@ -25,7 +25,7 @@ __all__ = [
     "parse_rules",
 ]
 
-KEYS = ("min-effect", "false-alarms", "budget", "rules")
+KEYS = ("min-effect", "false-alarms", "budget", "test-groups", "rules")
 RULE_KEYS = ("match", "min-effect", "direction", "metric", "ignore", "reason", "until")
 
 METRICS = ("time", "clean", "wall", "cpu", "allocations")
@@ -76,6 +76,8 @@ class Rules:
         min_effect: Default of `--min-effect`; None: not said.
         false_alarms: Default of `--false-alarms`.
         budget_s: Default of `--budget`.
+        test_groups: Dependency groups or extras that the project's tests need in a built
+            environment, beside pytest and pytest-benchmark.
         rows: The rules, in their order.
         marked: What markers say, by label; every rule that says the same thing wins over it.
     """
@@ -84,6 +86,7 @@ class Rules:
     min_effect: float | None = None
     false_alarms: float | None = None
     budget_s: float | None = None
+    test_groups: tuple[str, ...] = ()
     rows: tuple[RowRule, ...] = ()
     marked: Mapping[str, RowRule] = field(default_factory=dict)
 
@@ -241,6 +244,7 @@ def parse_rules(values: Mapping[str, Any], *, place: str) -> Rules:
         min_effect=_share(table, "min-effect"),
         false_alarms=_false_alarms(table),
         budget_s=_budget_s(table),
+        test_groups=table.texts("test-groups"),
         rows=tuple(map(_row_rule, table.tables("rules"))),
     )
 

@@ -91,6 +91,17 @@ class Table:
             raise self.wrong(key, "a day without quotes, such as 2027-01-31")
         return value
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """An array of texts with something in each; none where the key is missing.
+
+        Raises:
+            UsageError: If it is something else.
+        """
+        values = self.values.get(key, [])
+        if isinstance(values, list) and all(isinstance(v, str) and v.strip() for v in values):
+            return tuple(values)
+        raise self.wrong(key, 'an array of texts, such as ["test"]')
+
     def tables(self, key: str) -> list["Table"]:
         """The tables of an array of tables; none where the key is missing.
 

@@ -190,7 +190,8 @@ class TimedRow:
         """Have valgrind count one sample, and one without a call, which is what marking costs.
 
         The collector is off meanwhile: when it runs depends on what was allocated before, and
-        whether a sample meets it would be chance.
+        whether a sample meets it would be chance. Holes are filled last, when all that is built
+        only once stands: what warming up drops would leave new ones.
 
         Args:
             loops: Calls of the sample.
@@ -200,14 +201,13 @@ class TimedRow:
             The numbers of the two dumps, `sample` and `empty`.
         """
         clocks, collects = self._clocks, gc.isenabled()
-        gc.collect()
-        kept = fill_holes()
         self._takes(loops, warm_up)
         gc.collect()
         gc.disable()
         self._clocks = marks = Marks()
         try:
             self._sample(0)  # marking is specialised, too
+            kept = fill_holes()
             self._takes(loops, 1)
             sample = marks.dumps
             self._sample(0)
@@ -215,7 +215,7 @@ class TimedRow:
             self._clocks = clocks
             if collects:
                 gc.enable()
-            del kept
+        del kept
         return {"sample": sample, "empty": marks.dumps}
 
     def close(self) -> None:

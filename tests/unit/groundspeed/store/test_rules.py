@@ -30,7 +30,7 @@ def ignoring(match: str, until: str = "2027-01-31", reason: str = "noise") -> st
     ("text", "complaint"),
     [
         ("min-efect = 1", f"{PLACE}: unknown key 'min-efect'; did you mean min-effect?"),
-        ("colour = 1", "there are min-effect, false-alarms, budget, rules"),
+        ("colour = 1", "there are min-effect, false-alarms, budget, test-groups, rules"),
         ("min-effect = 5", "min-effect is 5; it must be a share above 0 and below 1"),
         ("min-effect = true", "min-effect is true; it must be a share"),
         ("min-effect = 'lots'", "min-effect is 'lots'; it must be a share"),
@@ -41,6 +41,8 @@ def ignoring(match: str, until: str = "2027-01-31", reason: str = "noise") -> st
         ("budget = 0", "budget is 0; it must be a number of seconds above 0"),
         ("budget = inf", "budget is inf; it must be"),
         ("budget = false", "budget is false; it must be"),
+        ("test-groups = 'test'", "test-groups is 'test'; it must be an array of texts"),
+        ("test-groups = [3]", "test-groups is an array; it must be an array of texts"),
         ("rules = 3", "rules is 3; it must be an array of tables"),
         ("rules = [3]", "rules is an array; it must be an array of tables"),
         ("[rules]\nmatch = 'a'", "rules is a table; it must be an array of tables"),
@@ -86,11 +88,12 @@ def test_what_is_wrong_is_said(text: str, complaint: str) -> None:
 def test_everything_that_can_be_said_is_read() -> None:
     """The defaults and both kinds of rule, shares in either spelling."""
     said = rules(
-        'min-effect = "2%"\nfalse-alarms = 0.05\nbudget = 300\n'
+        'min-effect = "2%"\nfalse-alarms = 0.05\nbudget = 300\ntest-groups = ["test"]\n'
         '[[rules]]\nmatch = "^a"\nmin-effect = 0.03\n' + ignoring("b") + "[[rules]]\n"
         'match = "c"\ndirection = "higher"\nmetric = "cpu"\n'
     )
     assert (said.min_effect, said.false_alarms, said.budget_s) == (0.02, 0.05, 300.0)
+    assert said.test_groups == ("test",)
     assert said.rows == (
         RowRule(match="^a", min_effect=0.03),
         RowRule(match="b", ignore=True, reason="noise", until=TODAY),
