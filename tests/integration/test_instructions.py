@@ -75,7 +75,7 @@ HISTORY = "LEFT = [str(n) * (n % 90) for n in range(4000)][::3]\n"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two versions of a package, the second with half a percent more units, and benchmarks of it."""
+    """Two versions of a package, the second with 0.5 % more units, and benchmarks of it."""
     root = tmp_path_factory.mktemp("suite")
     for side, source in {"base": "UNITS = 1000\n", "candidate": f"{HISTORY}UNITS = 1005\n"}.items():
         (root / side).mkdir()

@@ -33,9 +33,9 @@ from groundspeed.stats import Conclusion, ExactPair, spread_of_repeats
 
 __all__ = ["COUNTS_MIN_EFFECT", "CountingSession", "compare_counts"]
 
-COUNTS_MIN_EFFECT = 0.004
-"""The least effect of counts unless the user states one: above what the heap's history leaves
-between two versions that do the same (docs/how-to/count-instructions.md)."""
+COUNTS_MIN_EFFECT = 0.002
+"""The least effect of counts unless the user states one: above what counts of one version differ by
+where one thread works (docs/how-to/count-instructions.md)."""
 
 _OUTCOMES = {
     Conclusion.SLOWER: Outcome.SLOWER,

@@ -1,8 +1,9 @@
 """Where the samples of one launch lie."""
 
+import numpy as np
 import numpy.typing as npt
 
-from groundspeed.stats.arrays import finite_vector
+from groundspeed.stats.arrays import FloatArray, finite_vector
 
 __all__ = ["faster_half_mean", "slower_half_mean"]
 
@@ -21,8 +22,7 @@ def faster_half_mean(samples: npt.ArrayLike) -> float:
         TooFewSamplesError: If there is no sample.
         ValueError: If a sample is NaN or infinite.
     """
-    ordered = finite_vector(samples, subject="samples").copy()
-    ordered.sort()
+    ordered = _ordered(samples)
     return float(ordered[: (ordered.size + 1) // 2].mean())
 
 
@@ -36,6 +36,9 @@ def slower_half_mean(samples: npt.ArrayLike) -> float:
         TooFewSamplesError: If there is no sample.
         ValueError: If a sample is NaN or infinite.
     """
-    ordered = finite_vector(samples, subject="samples").copy()
-    ordered.sort()
+    ordered = _ordered(samples)
     return float(ordered[ordered.size // 2 :].mean())
+
+
+def _ordered(samples: npt.ArrayLike) -> FloatArray:
+    return np.sort(finite_vector(samples, subject="samples"))
