@@ -204,7 +204,7 @@ def test_what_a_number_may_not_be_is_noted(project: Project) -> None:
     assert [len(notes[name]) for name in ("short", "growing", "nothing")] == [1, 1, 1], notes
     assert "reading the clocks" in notes["short"][0]
     assert "it changes its own work between calls" in notes["growing"][0]
-    assert "base gives 0 in 5 of 5 launch pairs" in notes["nothing"][0]
+    assert "base gives 0 in 8 of 8 launch pairs" in notes["nothing"][0]
     assert "reading the clocks" in report
     assert "worse  " in report
 
