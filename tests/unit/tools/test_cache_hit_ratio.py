@@ -1,6 +1,8 @@
 """The hit-ratio table: its sums, what it refuses, and the floor that the default policy keeps."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -69,14 +71,18 @@ def test_says_which_extra_a_peer_needs(
 
 
 FLOORS = {
-    "code-reading@600": 0.88,
+    "code-reading@600": 0.82,
     "text-search@600": 0.78,
     "compiler@45": 0.82,
     "joins@1100": 0.93,
     "recency@400": 0.75,
     "zigzag@1100": 0.93,
 }
-"""Shares of Belady's hits; each is a little below what was measured."""
+"""Shares of Belady's hits; each is a little below the least that was measured.
+
+The hashes of strings differ between processes. Of 41 of them 37 gave code-reading 0.929 to 0.936,
+four 0.846 to 0.869: there the sample of keys led the policy astray.
+"""
 
 
 @pytest.mark.parametrize("name", sorted(FLOORS))
@@ -86,3 +92,18 @@ def test_the_default_policy_keeps_its_floor(name: str) -> None:
     row = cache_hit_ratio._replay(job)
     assert row.share("ours") >= FLOORS[name]
     assert row.points_over_lru("ours") > -3
+
+
+def test_quoted_hashes_give_what_is_quoted() -> None:
+    """With the hashes that figures are quoted with, a row keeps what it was quoted with."""
+    command = [sys.executable, "-m", "tools.evaluation.cache_hit_ratio"]
+    done = subprocess.run(
+        [*command, "--contestants", "ours", "--rows", "code-reading@600"],
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["summary"]["usual"]["ours"]["share"] >= 0.93

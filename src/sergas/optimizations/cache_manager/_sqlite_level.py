@@ -48,10 +48,10 @@ _SHARE_DROPPED_WHEN_FULL = 8
 _CHANGES_KEPT = 10_000
 _TAGS_MAX = 100_000
 
-_LIVE = "stored_unix_s <= :now_s AND (expires_unix_s IS NULL OR expires_unix_s > :now_s)"
-_GET = f"""
-SELECT data, ends_unix_s, expires_unix_s, cost_s, tags FROM entries WHERE key = :key AND {_LIVE}
-"""  # noqa: S608 constants
+_GET = (
+    "SELECT data, stored_unix_s, ends_unix_s, expires_unix_s, cost_s, tags FROM entries"
+    " WHERE key = ?"
+)
 _DELETE = "DELETE FROM entries WHERE key = ?"
 _INSERT = (
     "INSERT INTO entries (key, data, stored_unix_s, ends_unix_s, expires_unix_s, cost_s, tags)"
@@ -143,9 +143,8 @@ class SqliteLevel:
 
     def read(self, keys: Sequence[str]) -> dict[str, StoredValue]:
         """The values of those keys that have one, fresh or stale."""
-        now_s = self._clock.unix_s()
         with self._file.connected() as connection:
-            found = {key: _find(connection, key, now_s) for key in keys}
+            found = {key: _find(connection, key, self._clock) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
     def claim(
@@ -160,11 +159,11 @@ class SqliteLevel:
             else:
                 missing.append(key)
         if missing:
-            now_s = self._clock.unix_s()
             with self._file.connected() as connection, transaction(connection):
+                now_s = self._clock.unix_s()  # not before: others' claims would seem of the future
                 generations = _generations(connection, tags)
                 for key in missing:
-                    found = _find(connection, key, now_s)
+                    found = _find(connection, key, self._clock)
                     claim = None
                     if found is None or not _is_fresh(found, early_s):
                         token = _claim(connection, key, generations, now_s, lease_s)
@@ -209,11 +208,10 @@ class SqliteLevel:
 
     def remove(self, keys: Sequence[str]) -> int:
         """Remove keys and end their claims; how many had a fresh value."""
-        now_s = self._clock.unix_s()
         count = 0
         with self._file.connected() as connection, transaction(connection):
             for key in keys:
-                found = _find(connection, key, now_s)
+                found = _find(connection, key, self._clock)
                 count += found is not None and found.is_fresh
                 connection.execute(_DELETE, (key,))
                 connection.execute("DELETE FROM claims WHERE key = ?", (key,))
@@ -226,8 +224,7 @@ class SqliteLevel:
         with self._file.connected() as connection, transaction(connection):
             matching = [key for (key,) in connection.execute("SELECT key FROM entries")]
             matching = [key for key in matching if is_match(key)]
-            now_s = self._clock.unix_s()
-            found = [_find(connection, key, now_s) for key in matching]
+            found = [_find(connection, key, self._clock) for key in matching]
             connection.executemany(_DELETE, [(key,) for key in matching])
             claimed = [key for (key,) in connection.execute("SELECT key FROM claims")]
             connection.executemany(
@@ -367,11 +364,15 @@ def _is_fresh(value: StoredValue, early_s: float) -> bool:
     return value.ttl_s is None or value.ttl_s > early_s
 
 
-def _find(connection: sqlite3.Connection, key: str, now_s: float) -> StoredValue | None:
-    row = connection.execute(_GET, {"key": key, "now_s": now_s}).fetchone()
+def _find(connection: sqlite3.Connection, key: str, clock: WallClock) -> StoredValue | None:
+    row = connection.execute(_GET, (key,)).fetchone()
     if row is None:
         return None
-    data, ends_s, expires_s, cost_s, tags = row
+    data, stored_s, ends_s, expires_s, cost_s, tags = row
+    # Not before the row: what others wrote in between would seem to come from the future.
+    now_s = clock.unix_s()
+    if stored_s > now_s or (expires_s is not None and expires_s <= now_s):
+        return None
     generations = json.loads(tags)
     if generations and _generations(connection, generations) != generations:
         return None

@@ -4,14 +4,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from sergas.clock import FakeClock
 from sergas.errors import CacheLevelError
-from sergas.optimizations.cache_manager import SqliteLevel, StoredValue
+from sergas.optimizations.cache_manager import Claim, SqliteLevel, StoredValue
 
 WRITER = """
 import sys
@@ -119,21 +120,70 @@ def test_processes_share_it(path: Path) -> None:
             [sys.executable, "-c", WRITER, name, os.fspath(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for name in "abc"
     ]
     for writer in writers:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == b"ready\n"
+        assert writer.stdout.readline() == "ready\n"
     for writer in writers:
         assert writer.stdin is not None
-        writer.stdin.write(b"go\n")
+        writer.stdin.write("go\n")
         writer.stdin.flush()
-    for writer in writers:
-        writer.communicate(timeout=60)
-    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    told = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0], "\n".join(told)
     expected = {f"{name}:{number}" for name in "abc" for number in range(40)} | {"shared"}
     assert set(rows(path)) == expected
+
+
+class SlowClock:
+    """A clock whose reader is held up: something else happens before it can use the time."""
+
+    def __init__(self, clock: FakeClock, meanwhile: Callable[[], None]) -> None:
+        self.clock = clock
+        self.meanwhile = meanwhile
+
+    def unix_s(self) -> float:
+        """The time, which has become the past when it arrives."""
+        now_s = self.clock.unix_s()
+        self.clock.advance(1.0)
+        # While a transaction holds the file, nobody else can do anything.
+        with suppress(CacheLevelError):
+            self.meanwhile()
+        return now_s
+
+
+def test_write_during_a_read_hides_nothing(path: Path, clock: FakeClock) -> None:
+    """A value that another process replaces while it is looked up is found, old or new."""
+    with SqliteLevel(path, clock=clock, timeout_s=0.001) as other:
+        put(other, "key", b"old")
+        slow = SlowClock(clock, lambda: put(other, "key", b"new"))
+        with SqliteLevel(path, clock=slow) as level:
+            for _ in range(2):
+                found = level.read(["key"]).get("key")
+                assert found is not None
+                assert found.data in {b"old", b"new"}
+            assert level.remove(["key"]) == 1
+
+
+def test_claim_of_another_is_never_from_the_future(path: Path, clock: FakeClock) -> None:
+    """Of two that claim a key at once, one gets it, however late the other's time arrives."""
+    with SqliteLevel(path, clock=clock, timeout_s=0.001) as other:
+        held: list[Claim] = []
+
+        def claim_first() -> None:
+            other.release(held)
+            held[:] = [
+                answer.claim
+                for answer in other.claim(["key"], tags=[], lease_s=60.0).values()
+                if answer.claim is not None
+            ]
+
+        with SqliteLevel(path, clock=SlowClock(clock, claim_first)) as level:
+            claim = level.claim(["key"], tags=[], lease_s=60.0)["key"].claim
+        assert (claim is None) == bool(held)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
