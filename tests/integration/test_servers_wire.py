@@ -1,6 +1,7 @@
 """A wire that is cut, hangs, is slow or lies, in front of real servers."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -96,6 +97,21 @@ def test_a_stopped_server_behind_the_wire_hangs_up(private_valkey: ValkeyServer)
         assert private_valkey.connection_count - before >= 1
         private_valkey.start()
         assert client.ping()
+
+
+def test_clients_connect_over_the_wire_after_each_restart(
+    private_postgres: PostgresServer,
+) -> None:
+    """Whoever lost a connection at a restart gets a new one, however often that happens."""
+    for _ in range(3):
+        with contextlib.ExitStack() as clients:
+            for _ in range(4):
+                clients.enter_context(psycopg.connect(private_postgres.dsn, autocommit=True))
+            private_postgres.restart()
+            for _ in range(4):
+                client = psycopg.connect(private_postgres.dsn, autocommit=True, connect_timeout=20)
+                clients.enter_context(client)
+                assert client.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_postgres_clients_see_the_cut(private_postgres: PostgresServer) -> None:

@@ -123,8 +123,12 @@ class Proxy:
             if self._fault.kind == "cut":
                 link.reset()
             elif await link.connect(self._upstream):
-                await asyncio.gather(self._forward_questions(link), self._forward_answers(link))
-        except OSError:
+                # A group ends both directions before the sockets are closed: one left waiting would
+                # keep the descriptor in the selector, and the next connection has the same number.
+                async with asyncio.TaskGroup() as directions:
+                    directions.create_task(self._forward_questions(link))
+                    directions.create_task(self._forward_answers(link))
+        except* OSError:
             pass  # one end hung up: so does the other
         finally:
             self._links.discard(link)
