@@ -7,7 +7,8 @@ changes from repeat to repeat. Three questions:
 
 - `restart`: the server restarts while all connections are idle; then 12 queries, one after another.
 - `asked while down`: four clients ask while it is down; it comes up 0.3 s later.
-- `outage`: the server is away for 4 s under 16 clients, who ask again 50 ms after an error. `cut`:
+- `outage`: the server is away for 4 s under 16 clients, who ask again 50 ms after an error. Pools
+  try in a rhythm, so it is shorter from repeat to repeat, by a quarter of a second in all. `cut`:
   over a wire that accepts each connection and hangs up, which is counted there, too; `stop`: the
   server is really down, and connections are refused.
 
@@ -43,6 +44,7 @@ QUERIES = 12
 CLIENTS = 16
 PAUSE_S = 0.05
 DOWN_S = 0.3
+SPREAD_S = 0.25
 
 
 @dataclass(slots=True)
@@ -411,9 +413,10 @@ def main(argv: Sequence[str]) -> int:
     logging.disable(logging.ERROR)
     results = []
     with start_postgres(sources=OWN, proxy=True) as server:
-        for name in turns(names, asked.repeats):
+        for turn, name in enumerate(turns(names, asked.repeats)):
+            outage_s = asked.outage_s - SPREAD_S * (turn // len(names)) / asked.repeats
             results += [restart(name, server), asked_while_down(name, server)]
-            results += [outage(name, server, kind, asked.outage_s) for kind in ("cut", "stop")]
+            results += [outage(name, server, kind, outage_s) for kind in ("cut", "stop")]
         print(f"PostgreSQL {server.version}, {server.source}, {server.profile}; 4 connections")
     results.sort(key=lambda each: (each.scenario, names.index(each.pool)))
     print("\n".join(table(results)))

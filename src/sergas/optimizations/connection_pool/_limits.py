@@ -71,7 +71,9 @@ class Limits:
             refused at once, >= 0.
         reconnect_delay_s: Seconds between the first failed attempt and the second, > 0; doubled
             from attempt to attempt, less up to a fifth at random.
-        reconnect_delay_max_s: Where the doubling ends, >= `reconnect_delay_s`.
+        reconnect_delay_max_s: Where the doubling ends, >= `reconnect_delay_s`. During an outage not
+            more connections than one in this time reach the server in the long run, attempts and
+            answered probes together, and at most four more in any one stretch.
         probe_interval_s: Seconds from one probe of an unreachable server to the next, > 0.
         leak_after_s: Seconds after which a loan is reported with its borrower's file and line, > 0;
             None tracks no borrowers.
@@ -90,7 +92,7 @@ class Limits:
     connect_timeout_s: float = 10.0
     fail_fast_after_s: float = 1.0
     reconnect_delay_s: float = 0.05
-    reconnect_delay_max_s: float = 0.35
+    reconnect_delay_max_s: float = 0.24
     probe_interval_s: float = 0.03
     leak_after_s: float | None = None
     lifo: bool = True

@@ -178,9 +178,7 @@ class PoolMachine(PoolState[ConnectionT, WaiterT]):
     def probed(self, now_s: float, *, is_reachable: bool) -> list[Action[ConnectionT, WaiterT]]:
         """A probe came back."""
         self._is_probing = False
-        self._is_reached = is_reachable
-        if not is_reachable:
-            self.outage.unreachable(now_s)
+        self.outage.probed(now_s, is_reachable=is_reachable)
         return self._react(now_s)
 
     # -- upkeep

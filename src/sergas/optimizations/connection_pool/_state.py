@@ -130,7 +130,6 @@ class PoolState(Generic[ConnectionT, WaiterT]):
         self.queue: OrderedDict[WaiterT, float] = OrderedDict()  # waiter -> when it came
         self.attempts: dict[int, float] = {}  # attempt -> when it began
         self._is_probing = False
-        self._is_reached = False  # a probe was answered and no attempt has been made since
         self._is_wary = False  # a connection was found dead: the next attempt goes alone
         self._is_leaving = False  # a loan that must not come back is out
         self.was_interrupted = False  # a borrower was, perhaps half-way through `borrow`
@@ -321,13 +320,12 @@ class PoolState(Generic[ConnectionT, WaiterT]):
                 return
             self._attempts_made += 1
             self.attempts[self._attempts_made] = now_s
-            self._is_reached = False
             actions.append(Connect(self._attempts_made))
 
     def _may_try_again(self, now_s: float, actions: list[Action[ConnectionT, WaiterT]]) -> bool:
         if self._is_probing or now_s < self.outage.attempt_at_s:
             return False
-        if self._has_probe and not self._is_reached:
+        if self._has_probe and self.outage.needs_probe:
             self._is_probing = True
             actions.append(Probe())
             return False

@@ -1,5 +1,8 @@
 """Single decisions of the pool, each as one story with the time passed in."""
 
+from collections.abc import Callable
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -227,7 +230,7 @@ def test_after_a_death_connecting_begins_with_one() -> None:
 
 
 def test_outage_is_one_attempt_at_a_time_with_growing_delays() -> None:
-    """0.05, 0.1, 0.2, then 0.35 seconds: at most twenty attempts in four seconds."""
+    """Up to 0.24 seconds: at most twenty in four seconds, the three from before included."""
     for draw in (0.0, 1.0):
         machine = started(max_size=16, draw=draw)
         for waiter in range(16):
@@ -292,6 +295,113 @@ def test_probe_decides_when_to_connect() -> None:
         assert machine.due_s(at_s) == pytest.approx(at_s + 0.03)
         assert Probe() in machine.tick(at_s + 0.03)
     assert len(attempts(machine.probed(5.0, is_reachable=True))) == 1
+
+
+class Wire:
+    """What a pool meets during an outage, on a clock of its own.
+
+    Attributes:
+        reached_s: When connections were made: answered probes, and attempts that were accepted.
+        asked_s: When the pool probed or attempted at all.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.now_s = 0.0
+        self.reached_s: list[float] = []
+        self.asked_s: list[float] = []
+        self.actions: list[Action[Connection, str]] = machine.request("a", 0.0)
+
+    def pass_time(self, until_s: float, says: Callable[[], str | None]) -> None:
+        """Go on with a server that `says` why it hangs up, or refuses connections if None."""
+        while True:
+            while self.actions:
+                action = self.actions.pop(0)
+                if not isinstance(action, Probe | Connect):
+                    continue
+                word = says()
+                self.asked_s.append(self.now_s)
+                if word is not None:
+                    self.reached_s.append(self.now_s)
+                if isinstance(action, Probe):
+                    self.actions += self.machine.probed(self.now_s, is_reachable=word is not None)
+                else:
+                    error = OSError(word or "refused")
+                    self.actions += self.machine.connect_failed(action.attempt, error, self.now_s)
+            due_s = max(self.now_s + 1e-9, self.machine.due_s(self.now_s))
+            if due_s >= until_s:
+                self.now_s = until_s
+                return
+            self.now_s = due_s
+            self.actions += self.machine.tick(due_s)
+
+    def most_in(self, seconds: float) -> int:
+        """Connections in the worst window of that length."""
+        return max(
+            sum(begin_s <= at_s < begin_s + seconds for at_s in self.reached_s)
+            for begin_s in self.reached_s
+        )
+
+
+@pytest.mark.parametrize("has_probe", [True, False])
+@pytest.mark.parametrize("draw", [0.0, 0.5, 1.0])
+def test_server_that_hangs_up_meets_at_most_twenty_connections_in_four_seconds(
+    draw: float, has_probe: bool
+) -> None:
+    """Probes and attempts together, and a try in nearly every quarter of a second."""
+    wire = Wire(started(draw=draw, has_probe=has_probe))
+    wire.pass_time(60.0, lambda: "hung up")
+    assert wire.most_in(4.0) <= 20
+    gaps_s = [after - before for before, after in pairwise(wire.asked_s)]
+    # More only after a try that was probed in vain: the second and, rarely, a later one.
+    assert sum(gap_s > 0.24 * 1.2 + 1e-6 for gap_s in gaps_s) <= 1 + 60 / (20 * 0.24)
+    assert max(gaps_s) <= 0.24 * 2.2 + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_server_is_met_twenty_one_times_in_four_seconds(seed: int) -> None:
+    """Not even one that hangs up and refuses by turns, or has another excuse each time."""
+    random = Random(seed)
+    wire = Wire(started(draw=random.choice([0.0, 0.5, 1.0]), has_probe=True))
+    mean_s = random.choice([0.03, 0.1, 0.4, 1.1])
+    excuses = random.choice([1, 2, 1000])
+    says: Callable[[], str | None] = lambda: "hung up"  # noqa: E731 - replaced below
+    while wire.now_s < 60.0:
+        wire.pass_time(wire.now_s + random.uniform(0.5, 1.5) * mean_s, says)
+        says = random.choice([lambda: None, lambda: f"hung up {random.randrange(excuses)}"])
+    assert wire.most_in(4.0) <= 20
+
+
+def test_server_that_is_starting_up_is_asked_again_soon() -> None:
+    """However long it was unreachable before: 0.05 s later, once more before a quarter is over."""
+    for down_s in (0.3, 3.0):
+        wire = Wire(started(has_probe=True))
+        wire.pass_time(down_s, lambda: None)
+        wire.pass_time(down_s + 5.0, lambda: "starting up")
+        first_s = wire.reached_s[0]
+        soon = [at_s - first_s for at_s in wire.reached_s[:4]]
+        assert soon[:3] == pytest.approx([0.0, 0.0, 0.05], abs=1e-6)
+        assert soon[3] <= 0.24 + 1e-6
+
+
+def test_server_that_goes_down_after_it_has_hung_up_is_probed_again() -> None:
+    """The next attempt fails in another way, and from then on a probe is never long ago."""
+    wire = Wire(started(has_probe=True))
+    wire.pass_time(2.0, lambda: "shutting down")
+    wire.pass_time(10.0, lambda: None)
+    asked_s = [at_s for at_s in wire.asked_s if at_s >= 2.6]
+    assert max(after - before for before, after in pairwise(asked_s)) < 0.031
+    attempts_before = wire.machine.stats(10.0).connect_attempts
+    wire.pass_time(10.04, lambda: "starting up")
+    assert wire.machine.stats(10.04).connect_attempts == attempts_before + 1
+
+
+def test_server_that_went_down_between_probe_and_attempt_is_probed_again() -> None:
+    """Although its attempts then all fail alike."""
+    wire = Wire(started(has_probe=True))
+    answers = iter([None, "for the probe only"])
+    wire.pass_time(60.0, lambda: next(answers, None))
+    assert wire.machine.stats(60.0).connect_attempts <= 2 + 20
 
 
 def test_connect_that_hangs_is_an_outage() -> None:
