@@ -16,7 +16,6 @@ set before the change is committed. Two files beside the database hold it togeth
 removed only together, when no process has them open.
 """
 
-import json
 import os
 import secrets
 import sqlite3
@@ -39,28 +38,23 @@ from sergas.optimizations.cache_manager._sqlite_file import (
     is_full,
     transaction,
 )
+from sergas.optimizations.cache_manager._sqlite_rows import (
+    delete,
+    drop_share,
+    find,
+    generations_of,
+    insert,
+    last_change,
+    next_fence,
+    take_claim,
+)
 from sergas.optimizations.cache_manager._threaded import ThreadedTwin
 
 __all__ = ["SqliteLevel"]
 
 _SIZE_BYTES_MIN = 64 * 1024
-_SHARE_DROPPED_WHEN_FULL = 8
 _CHANGES_KEPT = 10_000
 _TAGS_MAX = 100_000
-
-_GET = (
-    "SELECT data, stored_unix_s, ends_unix_s, expires_unix_s, cost_s, tags FROM entries"
-    " WHERE key = ?"
-)
-_DELETE = "DELETE FROM entries WHERE key = ?"
-_INSERT = (
-    "INSERT INTO entries (key, data, stored_unix_s, ends_unix_s, expires_unix_s, cost_s, tags)"
-    " VALUES (:key, :data, :now_s, :now_s + :ttl_s, :now_s + :kept_s, :cost_s, :tags)"
-)
-_DELETE_EXPIRED = "DELETE FROM entries WHERE expires_unix_s <= ?"
-_DELETE_OLDEST = (
-    "DELETE FROM entries WHERE written IN (SELECT written FROM entries ORDER BY written LIMIT ?)"
-)
 
 
 class SqliteLevel:
@@ -137,14 +131,14 @@ class SqliteLevel:
                 f" SqliteLevel of its own, on the same file if they are to share it"
             )
         with self._file.connected() as connection:
-            self._seen = _last_change(connection)
+            self._seen = last_change(connection)
         self._listener = listener
         return self._is_told
 
     def read(self, keys: Sequence[str]) -> dict[str, StoredValue]:
         """The values of those keys that have one, fresh or stale."""
         with self._file.connected() as connection:
-            found = {key: _find(connection, key, self._clock) for key in keys}
+            found = {key: find(connection, key, self._clock) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
     def claim(
@@ -161,12 +155,12 @@ class SqliteLevel:
         if missing:
             with self._file.connected() as connection, transaction(connection):
                 now_s = self._clock.unix_s()  # not before: others' claims would seem of the future
-                generations = _generations(connection, tags)
+                generations = generations_of(connection, tags)
                 for key in missing:
-                    found = _find(connection, key, self._clock)
+                    found = find(connection, key, self._clock)
                     claim = None
                     if found is None or not _is_fresh(found, early_s):
-                        token = _claim(connection, key, generations, now_s, lease_s)
+                        token = take_claim(connection, key, generations, now_s, lease_s)
                         if token is not None:
                             claim = Claim(key=key, token=token, epoch=0, generations=generations)
                     answers[key] = Answer(found=found, claim=claim)
@@ -200,7 +194,7 @@ class SqliteLevel:
                 connection: sqlite3.Connection, key: str = key, value: StoredValue = value
             ) -> bool:
                 connection.execute("DELETE FROM claims WHERE key = ?", (key,))
-                self._insert(connection, key, value, _generations(connection, value.tags))
+                self._insert(connection, key, value, generations_of(connection, value.tags))
                 self._note(connection, "key", key)
                 return True
 
@@ -211,9 +205,9 @@ class SqliteLevel:
         count = 0
         with self._file.connected() as connection, transaction(connection):
             for key in keys:
-                found = _find(connection, key, self._clock)
+                found = find(connection, key, self._clock)
                 count += found is not None and found.is_fresh
-                connection.execute(_DELETE, (key,))
+                delete(connection, [key])
                 connection.execute("DELETE FROM claims WHERE key = ?", (key,))
                 self._note(connection, "key", key)
         return count
@@ -224,8 +218,8 @@ class SqliteLevel:
         with self._file.connected() as connection, transaction(connection):
             matching = [key for (key,) in connection.execute("SELECT key FROM entries")]
             matching = [key for key in matching if is_match(key)]
-            found = [_find(connection, key, self._clock) for key in matching]
-            connection.executemany(_DELETE, [(key,) for key in matching])
+            found = [find(connection, key, self._clock) for key in matching]
+            delete(connection, matching)
             claimed = [key for (key,) in connection.execute("SELECT key FROM claims")]
             connection.executemany(
                 "DELETE FROM claims WHERE key = ?", [(key,) for key in claimed if is_match(key)]
@@ -240,7 +234,7 @@ class SqliteLevel:
             if known >= _TAGS_MAX:  # forgetting a generation would revive what it ended
                 self._clear(connection)
             connection.execute(
-                "INSERT OR REPLACE INTO tags VALUES (?, ?)", (tag, _next_fence(connection))
+                "INSERT OR REPLACE INTO tags VALUES (?, ?)", (tag, next_fence(connection))
             )
             self._note(connection, "tag", tag)
 
@@ -262,7 +256,7 @@ class SqliteLevel:
             if row != (claim.token,):
                 return False
             connection.execute("DELETE FROM claims WHERE key = ?", (claim.key,))
-            if _generations(connection, value.tags) != dict(claim.generations):
+            if generations_of(connection, value.tags) != dict(claim.generations):
                 return False
             self._insert(connection, claim.key, value, claim.generations)
             return True
@@ -277,7 +271,7 @@ class SqliteLevel:
                     with transaction(connection):
                         return change(connection)
                 except sqlite3.OperationalError as error:
-                    if not is_full(error) or not _drop_share(connection):
+                    if not is_full(error) or not drop_share(connection):
                         raise
 
     def _insert(
@@ -287,23 +281,8 @@ class SqliteLevel:
         value: StoredValue,
         generations: Mapping[str, int],
     ) -> None:
-        now_s = self._clock.unix_s()
-        ttl_s = value.ttl_s
-        connection.execute(_DELETE_EXPIRED, (now_s,))
-        connection.execute(_DELETE, (key,))
-        row = {
-            "key": key,
-            "data": value.data,
-            "now_s": now_s,
-            "ttl_s": ttl_s,
-            "kept_s": None if ttl_s is None else ttl_s + value.stale_ttl_s,
-            "cost_s": value.cost_s,
-            "tags": json.dumps(dict(generations)),
-        }
-        connection.execute(_INSERT, row)
-        (count,) = connection.execute("SELECT entries FROM totals").fetchone()
-        if count > self._entries_max:
-            connection.execute(_DELETE_OLDEST, (count - self._entries_max,))
+        now_s, most = self._clock.unix_s(), self._entries_max
+        insert(connection, key, value, generations, now_s=now_s, entries_max=most)
 
     def _note(self, connection: sqlite3.Connection, kind: str, what: str) -> None:
         """Note a change, and show its number to all before it is committed."""
@@ -362,76 +341,3 @@ def _tell_one(listener: LevelListener, kind: str, what: str) -> None:
 
 def _is_fresh(value: StoredValue, early_s: float) -> bool:
     return value.ttl_s is None or value.ttl_s > early_s
-
-
-def _find(connection: sqlite3.Connection, key: str, clock: WallClock) -> StoredValue | None:
-    row = connection.execute(_GET, (key,)).fetchone()
-    if row is None:
-        return None
-    data, stored_s, ends_s, expires_s, cost_s, tags = row
-    # Not before the row: what others wrote in between would seem to come from the future.
-    now_s = clock.unix_s()
-    if stored_s > now_s or (expires_s is not None and expires_s <= now_s):
-        return None
-    generations = json.loads(tags)
-    if generations and _generations(connection, generations) != generations:
-        return None
-    return StoredValue(
-        data=data,
-        ttl_s=None if ends_s is None else ends_s - now_s,
-        stale_ttl_s=0.0 if ends_s is None else expires_s - ends_s,
-        cost_s=cost_s,
-        tags=tuple(generations),
-    )
-
-
-def _generations(connection: sqlite3.Connection, tags: Sequence[str]) -> dict[str, int]:
-    found = {}
-    for tag in tags:
-        row = connection.execute("SELECT generation FROM tags WHERE name = ?", (tag,)).fetchone()
-        found[tag] = 0 if row is None else row[0]
-    return found
-
-
-def _claim(
-    connection: sqlite3.Connection,
-    key: str,
-    generations: Mapping[str, int],
-    now_s: float,
-    lease_s: float,
-) -> int | None:
-    """The token of a new claim; None if somebody else's holds."""
-    tags = json.dumps(generations)
-    # A claim from before a removal could store nothing: nobody waits for it.
-    held = connection.execute(
-        "SELECT 1 FROM claims WHERE key = ? AND ends_unix_s > ? AND taken_unix_s <= ? AND tags = ?",
-        (key, now_s, now_s, tags),
-    )
-    if held.fetchone() is not None:
-        return None
-    connection.execute("DELETE FROM claims WHERE ends_unix_s <= ?", (now_s,))
-    token = _next_fence(connection)
-    connection.execute(
-        "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?)",
-        (key, token, tags, now_s, now_s + lease_s),
-    )
-    return token
-
-
-def _next_fence(connection: sqlite3.Connection) -> int:
-    connection.execute("UPDATE totals SET fence = fence + 1")
-    (fence,) = connection.execute("SELECT fence FROM totals").fetchone()
-    return int(fence)
-
-
-def _last_change(connection: sqlite3.Connection) -> int:
-    (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM changes").fetchone()
-    return int(number)
-
-
-def _drop_share(connection: sqlite3.Connection) -> int:
-    """Drop the oldest eighth; how many entries that was."""
-    with transaction(connection):
-        (count,) = connection.execute("SELECT entries FROM totals").fetchone()
-        share = -(-count // _SHARE_DROPPED_WHEN_FULL)
-        return connection.execute(_DELETE_OLDEST, (share,)).rowcount
