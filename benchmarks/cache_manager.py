@@ -68,7 +68,11 @@ def decorated() -> CachedFunction[..., str]:
 @functools.cache
 def decorated_of_one() -> CachedFunction[..., str]:
     """The same with one argument."""
-    function = CacheManager(entries_max=1_000, ttl_s=1e9).cached()(str)
+
+    def describe(number: int) -> str:
+        return str(number)
+
+    function = CacheManager(entries_max=1_000, ttl_s=1e9).cached()(describe)
     for number in range(BATCH):
         function(number)
     return function

@@ -27,7 +27,7 @@ from typing import (
 
 from sergas.errors import UncacheableError
 from sergas.optimizations.cache_manager._hot import Tables, hot_function
-from sergas.optimizations.cache_manager._keys import CallKeys
+from sergas.optimizations.cache_manager._keys import CallKeys, signature_of
 from sergas.optimizations.cache_manager._options import EntryOptions
 from sergas.optimizations.cache_manager._stats import CacheStats
 
@@ -124,7 +124,7 @@ class _Parts:
         self.prefix = prefix
         self.own_key = own_key
         self.is_async = inspect.iscoroutinefunction(function)
-        self.is_method = next(iter(inspect.signature(function).parameters), "") in {"self", "cls"}
+        self.is_method = next(iter(signature_of(function).parameters), "") in {"self", "cls"}
         self.keys = CallKeys(function, prefix)
         self.tables: Tables = {}
         self.is_placing = own_key is None and not self.is_method and self.keys.arity >= 0

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sergas.errors import UncacheableError
 
-__all__ = ["CallKeys", "instance_text", "value_text"]
+__all__ = ["CallKeys", "instance_text", "signature_of", "value_text"]
 
 # Their repr names every part that their equality looks at.
 _BY_REPR = frozenset(
@@ -163,6 +163,22 @@ def instance_text(instance: object) -> str:
         ) from None
 
 
+def signature_of(function: Callable[..., object]) -> inspect.Signature:
+    """The function's signature; any arguments where one that is written in C tells none."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return _ANY
+
+
+_ANY = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
+
+
 class CallKeys:
     """Makes the key of each call of one function.
 
@@ -178,7 +194,7 @@ class CallKeys:
 
     def __init__(self, function: Callable[..., object], prefix: str) -> None:
         self.prefix = prefix
-        self._signature = inspect.signature(function)
+        self._signature = signature_of(function)
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         plain = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
         # Only then do the positional arguments alone say everything, without binding them.

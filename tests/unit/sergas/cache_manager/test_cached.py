@@ -36,6 +36,14 @@ class Mutable:
     x: int
 
 
+def test_a_function_that_tells_no_signature_is_cached_by_its_arguments() -> None:
+    """`str` takes what it likes, and Python does not know what that is."""
+    cache = CacheManager()
+    text = cache.cached()(str)
+    assert [text(1), text("1"), text(b"a", "ascii"), text(1)] == ["1", "1", "a", "1"]
+    assert cache.stats().loads == 3
+
+
 def test_arguments_of_other_types_are_other_calls() -> None:
     """Equal-looking arguments of different types never share a result, nested ones neither."""
     cache = CacheManager()
