@@ -1,11 +1,11 @@
 """The cache as it is used; what happens is decided in `_core` and `_loading`."""
 
-import random
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Self
 
+from sergas.chance import draw
 from sergas.clock import Clock, SystemClock
 from sergas.errors import CacheValueError
 from sergas.optimizations.cache_manager._breaker import Breaker
@@ -77,7 +77,7 @@ class CacheManager(ThreadMethods, TaskMethods):
         writer: Writer | WriteBehind | None = None,
         background_max: int = 16,
         clock: Clock | None = None,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = draw,
     ) -> None:
         clock = clock or SystemClock()
         make = partial(make_policy, policy) if isinstance(policy, str) else policy

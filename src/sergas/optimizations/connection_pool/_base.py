@@ -1,7 +1,6 @@
 """What the pools for threads and for asyncio have in common: their options and their answers."""
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,6 +8,7 @@ from dataclasses import replace
 from operator import methodcaller
 from typing import Any, Generic, TypedDict, TypeVar
 
+from sergas.chance import draw
 from sergas.clock import Clock, SystemClock
 from sergas.errors import PoolTimeoutError, PoolValueError
 from sergas.optimizations.connection_pool import _fork
@@ -100,7 +100,7 @@ class BasePool(Generic[ConnectionT, WaiterT]):
         close: Callable[[ConnectionT], object] | None = None,
         check_after_s: float | None = None,
         clock: Clock = SystemClock(),  # noqa: B008 - has no state
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = draw,
         **limits: Any,
     ) -> None:
         driver: Driver[ConnectionT] = (

@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Mutable:
 def test_a_function_that_tells_no_signature_is_cached_by_its_arguments() -> None:
     """`str` takes what it likes, and Python does not know what that is."""
     cache = CacheManager()
-    text = cache.cached()(str)
+    text: Any = cache.cached()(str)
     assert [text(1), text("1"), text(b"a", "ascii"), text(1)] == ["1", "1", "a", "1"]
     assert cache.stats().loads == 3
 
