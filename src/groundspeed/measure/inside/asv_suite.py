@@ -25,7 +25,7 @@ from .processes import describe_error
 from .timed import TimedRow, serve
 from .valued import allocation_peak, serve_value
 
-__all__ = ["AsvSuite", "load_asv_runner"]
+__all__ = ["AsvSuite", "imported_files", "load_asv_runner"]
 
 
 def load_asv_runner(folder: str, *, time_only: bool) -> None:
@@ -174,6 +174,22 @@ class AsvSuite:
         channel.send({})
 
 
+def imported_files() -> dict[str, str]:
+    """The file of every imported module, by its name.
+
+    Those of this folder are left out: they are the ruler, also where what is measured is the
+    checkout they are in.
+    """
+    ruler = __name__.partition(".")[0]
+    return {
+        name: file
+        for name, module in list(sys.modules.items())
+        if (file := getattr(module, "__file__", None))
+        and name != "__main__"
+        and name.partition(".")[0] != ruler
+    }
+
+
 def describe_origins(side: dict[str, Any], *, known: tuple[str, ...]) -> dict[str, list[str]]:
     """From where modules were imported: the side's own packages, and files that are another's.
 
@@ -181,11 +197,7 @@ def describe_origins(side: dict[str, Any], *, known: tuple[str, ...]) -> dict[st
         side: The side's part of the configuration.
         known: Prefixes of files that are nobody's fault, such as the benchmarks themselves.
     """
-    files = {
-        name.partition(".")[0]: file
-        for name, module in list(sys.modules.items())
-        if (file := getattr(module, "__file__", None)) and name != "__main__"
-    }
+    files = {name.partition(".")[0]: file for name, file in imported_files().items()}
     own = tuple(os.path.join(path, "") for path in (*side["import_paths"], *side["site_dirs"]))  # noqa: PTH118
     foreign = tuple(side["foreign"])
     return {

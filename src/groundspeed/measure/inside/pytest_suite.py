@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .asv_suite import imported_files
 from .channel import Channel
 from .marker import MarkerError, read_marker
 
@@ -137,11 +138,7 @@ class PytestSuite:
         """The project's own packages among the imported modules, and files of another side."""
         side = self._side
         tree, foreign = os.path.join(side["tree"], ""), tuple(side["foreign"])  # noqa: PTH118
-        files = {
-            name: file
-            for name, module in list(sys.modules.items())
-            if (file := getattr(module, "__file__", None)) and name != "__main__"
-        }
+        files = imported_files()
         installed = tuple(os.path.join(folder, "") for folder in side["site_dirs"])  # noqa: PTH118
         own = {
             name.partition(".")[0]

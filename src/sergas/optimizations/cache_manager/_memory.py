@@ -139,8 +139,8 @@ class MemoryLevel:
         """
         self.purge()
         for victim in self._policy.resize(entries_max=entries_max, weight_max=weight_max):
-            del self.entries[victim.key]  # type: ignore[arg-type]
-            victim.drop()  # type: ignore[attr-defined]
+            del self.entries[victim.key]  # type: ignore[arg-type]  # the keys are ours
+            victim.drop()  # type: ignore[attr-defined]  # the nodes are ours
             self.evictions += 1
 
     def purge(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundspeed.measure import inside
+from groundspeed.measure.inside.asv_suite import imported_files
 from groundspeed.measure.inside.channel import Channel
 from groundspeed.measure.inside.processes import describe_error, run_on
 
@@ -187,3 +188,10 @@ def test_later_launches_are_spared_what_other_kinds_of_benchmarks_need() -> None
     )
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_ruler_is_nobodys_foreign_file() -> None:
+    """What takes the samples may lie in the very checkout that is measured."""
+    names = {name.partition(".")[0] for name in imported_files()}
+    assert imported_files.__module__.partition(".")[0] not in names
+    assert {"pytest", "json"} <= names
