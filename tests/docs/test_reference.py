@@ -186,6 +186,8 @@ def test_the_rule_is_explained_with_its_own_values(pages: dict[str, str]) -> Non
     assert f"{looks} launch pairs" in page
     assert f"{looks} pairs" in pages["README.md"]
     assert f"{', '.join(map(str, shares[:-1]))} and {shares[-1]} %" in page
+    early = f"{100 * rule.early_same[0]:g} and {100 * rule.early_same[1]:g} % at the first two"
+    assert early in page
     assert f"{rule.same_confidence:.0%}".replace("%", " %") + " interval" in page
     assert f"{rule.margin_resolved / rule.min_effect:.0f}" == "2"
     assert "twice the minimum effect" in page

@@ -1,7 +1,6 @@
 """Laws of a look of the gate: what no data may make it do."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ law = settings(deadline=None)
 def suites(draw: st.DrawFn, pairs_min: int = 2) -> FloatArray:
     """Draw differences of a few rows, each with a shift and noise of its own, some without."""
     rows = draw(st.integers(1, 8))
-    columns = draw(st.integers(pairs_min, 34))
+    columns = draw(st.integers(pairs_min, max(pairs_min, 34)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     shift = draw(st.lists(st.floats(-0.06, 0.06), min_size=rows, max_size=rows))
     spread = draw(
@@ -69,7 +68,7 @@ def test_swapping_sides_mirrors_every_conclusion(
 
 
 @law
-@given(suites(pairs_min=34), rules)
+@given(suites(pairs_min=96), rules)
 def test_swapping_sides_mirrors_the_whole_course(suite: FloatArray, rule: GateRule) -> None:
     """The mirror image settles the same rows at the same looks."""
     there, back = run_to_conclusion(suite, rule), run_to_conclusion(-suite, rule)
@@ -152,7 +151,7 @@ def test_p_values_of_both_sides_make_one(suite: FloatArray, share: float, rule: 
 
 
 @law
-@given(suites(pairs_min=34), rules)
+@given(suites(pairs_min=96), rules)
 def test_a_course_uses_pairs_up_to_a_look_and_leaves_only_the_last_open(
     suite: FloatArray, rule: GateRule
 ) -> None:
@@ -274,21 +273,3 @@ def test_excusing_rows_raises_no_alarm_and_mirrors(
     mirrored = [MIRROR[c] for c in settled]
     back = look(-suite, settled=mirrored, share=share, rule=rule, excused=excused).conclusions
     assert back == tuple(MIRROR[c] for c in there)
-
-
-@law
-@given(rules, st.integers(2, 40), st.integers(1, 5), st.floats(0.1, 1.0))
-def test_a_budget_goes_on_where_the_rule_ends_and_spends_the_same(
-    rule: GateRule, first: int, looks: int, spent: float
-) -> None:
-    """More looks at growing distances, no earlier one moved, the same sum of shares."""
-    shorter = replace(
-        rule, looks=tuple(range(first, first + looks)), shares=(spent / looks,) * looks
-    )
-    longer = shorter.for_budget(1.0)
-    assert longer.looks[:looks] == shorter.looks
-    steps = np.diff(longer.looks[looks - 1 :])
-    assert (steps > 0).all()
-    assert sum(longer.shares) == pytest.approx(spent)
-    assert all(a < b for a, b in zip(longer.shares, shorter.shares, strict=False))
-    assert replace(longer, looks=shorter.looks, shares=shorter.shares) == shorter

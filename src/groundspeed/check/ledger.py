@@ -174,7 +174,7 @@ class Ledger:
             [self._differences[row] for row in rows],
             settled=self._settled(),
             share=self._rule.shares[self._looks],
-            rule=self._rule,
+            rule=self._rule.at_look(self._looks),
             min_effects=[self._min_effects.get(row, self._rule.min_effect) for row in rows],
             excused=[row in self._excused for row in rows],
             families=[self._families.get(row, 0) for row in rows],

@@ -140,7 +140,7 @@ _ALIKE: dict[str, Callable[[CheckRecord], Any]] = {
     "--false-alarms": lambda r: r.settings.false_alarms,
     "--min-effect": lambda r: r.settings.min_effect,
     "margin": lambda r: r.settings.margin,
-    "plan of looks (--budget given or not)": lambda r: r.settings.looks,
+    "plan of looks": lambda r: r.settings.looks,
     "--bench": lambda r: r.settings.selection,
     "suite": lambda r: r.settings.suite,
     "metric": lambda r: r.settings.metric,
@@ -225,17 +225,14 @@ def _rule(part: Part) -> GateRule:
     """
     settings = part.record.settings
     rule = GateRule(false_alarms=settings.false_alarms, min_effect=settings.min_effect)
-    # How long a budget is does not matter to the rule, only that there is one.
-    by_looks = {known.looks: known for known in (rule, rule.for_budget(1.0))}
-    if settings.looks not in by_looks:
+    if settings.looks != rule.looks:
         raise UsageError(
             f"{part.place}: was measured by groundspeed {part.record.tool_version} with looks "
             f"{_shown(settings.looks)}, which {__version__} does not know; "
             "merge with the version that measured"
         )
-    known = by_looks[settings.looks]
-    stated = settings.margin != known.margin_resolved
-    return replace(known, margin=settings.margin) if stated else known
+    stated = settings.margin != rule.margin_resolved
+    return replace(rule, margin=settings.margin) if stated else rule
 
 
 def _judged(records: Sequence[CheckRecord], rule: GateRule) -> tuple[Comparison, ...]:

@@ -100,10 +100,9 @@ def _environments(
 
 
 def _rule(request: CheckRequest) -> GateRule:
-    rule = request.rule.for_budget(request.budget_s)
     if request.metric == "instructions" and request.typed_min_effect is None:
-        return replace(rule, min_effect=COUNTS_MIN_EFFECT)
-    return rule
+        return replace(request.rule, min_effect=COUNTS_MIN_EFFECT)
+    return request.rule
 
 
 def _session(

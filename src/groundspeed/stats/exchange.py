@@ -207,7 +207,7 @@ def _follow(record: _Record, matrix: FloatArray, courses: FloatArray, rule: Gate
     """Run the rule over every course of signs; rows end where they do. Shape (courses, rows)."""
     shape = (len(courses), len(record.pairs))
     conclusions = np.full(shape, Conclusion.OPEN.value, dtype=_NAME_TYPE)
-    for pairs, share in zip(rule.looks, rule.shares, strict=True):
+    for index, (pairs, share) in enumerate(zip(rule.looks, rule.shares, strict=True)):
         if pairs > matrix.shape[1]:
             break
         # Courses that agree so far are one.
@@ -223,7 +223,7 @@ def _follow(record: _Record, matrix: FloatArray, courses: FloatArray, rule: Gate
                 signs[chunk],
                 seen[chunk],
                 level=rule.false_alarms * share,
-                rule=rule,
+                rule=rule.at_look(index),
             )
         conclusions = seen[which.reshape(-1)]
     return conclusions

@@ -1,13 +1,14 @@
 """The gate's rule: look a few times, stop a row as soon as it is clear.
 
-A row that is plainly slower shows it in five launch pairs; one that differs by 2 % may need
-thirty. So the rule looks several times and spends the allowed rate of false alarms in shares, one
-a look; the first look has none and can only call rows the same. If nothing has changed, the chance
-of a `slower` over all looks is at most the sum of what they spend, by the union bound. At each look
-Benjamini-Hochberg runs over the whole suite, rows already settled included: a row settled as slower
-stays a rejection (p = 0), any other settled row stays none (p = 1). Where rows really are slower,
-the rate bounds the expected share of false ones among all rows called slower, not the chance of
-any. That counting across looks is validated by simulation (tests/statistical), not proved.
+A row that is plainly slower shows it in eight launch pairs; one that differs by 2 % may need
+thirty, a noisy one ninety. So the rule looks several times and spends the allowed rate of false
+alarms in shares, one a look; the first look has none and can only call rows the same. If nothing
+has changed, the chance of a `slower` over all looks is at most the sum of what they spend, by the
+union bound. At each look Benjamini-Hochberg runs over the whole suite, rows already settled
+included: a row settled as slower stays a rejection (p = 0), any other settled row stays none (p =
+1). Where rows really are slower, the rate bounds the expected share of false ones among all rows
+called slower, not the chance of any. That counting across looks is validated by simulation
+(tests/statistical), not proved.
 
 Percent and logarithm: an effect e, say 0.01 for one percent, is the distance log(1 + e). `slower`
 by e means candidate / base >= 1 + e; `faster` by e means base / candidate >= 1 + e. Exchanging base
@@ -45,9 +46,6 @@ __all__ = [
 ]
 
 _MARGIN_IN_EFFECTS = 2.0
-_FURTHER_LOOKS = 3
-_FURTHER_SHARE = 0.1
-_LOOK_GROWTH = math.sqrt(2.0)
 # Shares are typed as decimals; their sum may miss 1 by rounding.
 _ROUNDING = 1e-9
 
@@ -74,18 +72,21 @@ class GateRule:
         min_effect: Least effect worth the name, as ratio - 1, in (0, 1].
         margin: Differences inside it, either way, are `same`; as ratio - 1, at least `min_effect`.
             None means twice `min_effect`.
-        same_confidence: Two-sided confidence of the interval that must lie inside the margin, in
-            (0, 1).
+        early_same: Two-sided confidence of the interval that must lie inside the margin, at the
+            first looks, in (0, 1). They judge by the fewest pairs, taken within seconds, and by
+            far the most rows, so they are asked for more.
+        same_confidence: The same at all later looks, and that of every interval told.
 
     Raises:
         ValueError: If a value is out of its range.
     """
 
-    looks: tuple[int, ...] = (5, 8, 12, 17, 24, 34)
-    shares: tuple[float, ...] = (0.0, 0.20, 0.15, 0.20, 0.20, 0.25)
+    looks: tuple[int, ...] = (5, 8, 12, 17, 24, 34, 48, 68, 96)
+    shares: tuple[float, ...] = (0.0, 0.14, 0.11, 0.14, 0.14, 0.17, 0.10, 0.10, 0.10)
     false_alarms: float = 0.01
     min_effect: float = 0.01
     margin: float | None = None
+    early_same: tuple[float, ...] = (0.995, 0.99)
     same_confidence: float = 0.98
 
     def __post_init__(self) -> None:
@@ -125,10 +126,10 @@ class GateRule:
             raise ValueError(
                 f"margin: got {self.margin}, needed at least min_effect, {self.min_effect}"
             )
-        if not 0.0 < self.same_confidence < 1.0:
-            raise ValueError(
-                f"same_confidence: got {self.same_confidence}, needed a number between 0 and 1"
-            )
+        for name in ("early_same", "same_confidence"):
+            given = getattr(self, name)
+            if not all(0.0 < value < 1.0 for value in np.atleast_1d(given)):
+                raise ValueError(f"{name}: got {given}, needed numbers between 0 and 1")
 
     @property
     def margin_resolved(self) -> float:
@@ -145,41 +146,11 @@ class GateRule:
         """Launch pairs at the last look."""
         return self.looks[-1]
 
-    def for_budget(self, budget_s: float | None) -> "GateRule":
-        """Give the rule for a check with a time budget: it goes on with rows that are undecided.
-
-        Three more looks, each at sqrt(2) times the pairs of the one before: 48, 68 and 96 after 34.
-        Each may spend a tenth of the false alarms, and the looks before keep seven tenths of their
-        shares, so that the sum is as it was. That costs them hardly any power, for the shares enter
-        by their logarithm: with one row, t must exceed 5.5 instead of 5.0 at the second look, and
-        3.2 instead of 3.1 at the sixth.
-
-        The plan is the same for every budget, long or short. It is fixed before anything is
-        measured, and where the budget ends sooner the shares of the looks beyond are not spent.
-
-        Args:
-            budget_s: Seconds, above 0; None means no budget was stated, and the rule as it is.
-
-        Raises:
-            ValueError: If the budget is not above 0.
-        """
-        if budget_s is None:
-            return self
-        if not budget_s > 0.0:
-            raise ValueError(f"budget: got {budget_s} s, needed more than 0")
-        further = tuple(
-            round(self.pairs_max * _LOOK_GROWTH**i) for i in range(1, _FURTHER_LOOKS + 1)
-        )
-        whole = sum(self.shares)
-        kept = 1.0 - _FURTHER_LOOKS * _FURTHER_SHARE
-        return replace(
-            self,
-            looks=self.looks + further,
-            shares=(
-                *(kept * share for share in self.shares),
-                *[_FURTHER_SHARE * whole] * _FURTHER_LOOKS,
-            ),
-        )
+    def at_look(self, index: int) -> "GateRule":
+        """Give the rule as it judges at one look, 0 being the first: with what `same` needs."""
+        if index < len(self.early_same):
+            return replace(self, same_confidence=self.early_same[index])
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +208,7 @@ def look(  # noqa: PLR0913 - by name only; what each row has of its own is one e
         settled: Conclusions of the rows decided at earlier looks, none of them OPEN.
         share: Share of the rule's false alarms this look may spend, in [0, 1]; with 0 no row is
             called slower or faster, however plain it is.
-        rule: What to call slower, faster or the same.
+        rule: What to call slower, faster or the same at this look (`GateRule.at_look`).
         min_effects: Least effect of each open row as ratio - 1, shape (rows,), in (0, 1]; its
             margin is the rule's, or twice it where the rule states none. None means the
             rule's own for every row.
@@ -295,7 +266,7 @@ def run_to_conclusion(
     conclusions = [Conclusion.OPEN] * matrix.shape[0]
     used = np.zeros(matrix.shape[0], dtype=np.int64)
     taken: list[Look] = []
-    for pairs, share in zip(rule.looks, rule.shares, strict=True):
+    for index, (pairs, share) in enumerate(zip(rule.looks, rule.shares, strict=True)):
         open_rows = [i for i, c in enumerate(conclusions) if c is Conclusion.OPEN]
         if not open_rows or pairs > matrix.shape[1]:
             break
@@ -304,7 +275,7 @@ def run_to_conclusion(
             matrix[open_rows, :pairs],
             settled=settled,
             share=share,
-            rule=rule,
+            rule=rule.at_look(index),
             families=family[open_rows],
         )
         taken.append(seen)

@@ -99,7 +99,7 @@ def test_every_benchmark_has_its_share_of_the_rows(tmp_path: Path) -> None:
 
 def test_repeated_launch_groups_are_counted(tmp_path: Path) -> None:
     """A row longer than the recording says by how much; with enough groups nothing is said."""
-    enough = read_recording(record(tmp_path / "enough", groups=34), groups_min=5)
+    enough = read_recording(record(tmp_path / "enough", groups=96), groups_min=5)
     short = read_recording(record(tmp_path / "short", groups=5), groups_min=5)
     # Nothing is ever settled at so small a margin, so that every row takes all pairs.
     rule = GateRule(min_effect=1e-9, false_alarms=1e-9)
@@ -110,7 +110,7 @@ def test_repeated_launch_groups_are_counted(tmp_path: Path) -> None:
         for recording in (enough, short)
     }
 
-    assert repeated == {34: {0}, 5: {29}}
+    assert repeated == {96: {0}, 5: {91}}
 
 
 @given(st.integers(1, 40), st.integers(1, 90), st.integers(0, 2**32))

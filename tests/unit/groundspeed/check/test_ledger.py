@@ -39,7 +39,9 @@ def test_a_clear_row_is_settled_at_an_early_look_and_a_loud_one_at_none() -> Non
     assert ledger.finished
 
 
-@pytest.mark.parametrize(("pairs", "left"), [(0, 5), (4, 1), (5, 3), (8, 4), (33, 1), (34, 0)])
+@pytest.mark.parametrize(
+    ("pairs", "left"), [(0, 5), (4, 1), (5, 3), (8, 4), (33, 1), (34, 14), (96, 0)]
+)
 def test_the_way_to_the_next_look_is_known(pairs: int, left: int) -> None:
     """Progress can say how many launch pairs are left until the rows are judged again."""
     assert after(pairs, LOUD).pairs_to_next_look == left

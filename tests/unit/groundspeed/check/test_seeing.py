@@ -103,14 +103,15 @@ def test_the_refusal_names_the_rule_it_is_about() -> None:
 
 def test_undecided_rows_that_more_pairs_would_not_help_are_named() -> None:
     """Worst first, three at most, with the effect that the last look would show."""
+    last = GateRule().pairs_max
     rows = [
-        undecided("a", 0.012),
-        undecided("b", 0.06, pairs=34),
-        undecided("c", 0.08, pairs=17),
-        undecided("d", 0.05),
+        undecided("a", 0.012, pairs=last),
+        undecided("b", 0.06, pairs=last),
+        undecided("c", 0.08, pairs=last // 2),
+        undecided("d", 0.05, pairs=last),
     ]
     (said,) = unseeable_rows(rows, GateRule())
-    assert said.startswith("4 undecided rows: the minimum effect is smaller than what 34 launch")
+    assert said.startswith("4 undecided rows: the minimum effect is smaller than what 96 launch")
     assert "19 times in 20: b 6 %, c 5.7 %, d 5 % and 1 more; give such rows" in said
 
 

@@ -13,6 +13,7 @@ from groundspeed.cli.main import _run
 from groundspeed.cli.merge import merge_command
 from groundspeed.model import CheckRecord, Outcome, Shard
 from groundspeed.report.text import text_report
+from groundspeed.stats import GateRule
 from groundspeed.store.checks import encode_record, read_record
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "check_1.json"
@@ -35,7 +36,8 @@ def shards_of(record: CheckRecord, count: int) -> list[CheckRecord]:
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckRecord]:
     """Three shards of a check in which one row is slower; the user is beside their files."""
-    made = shards_of(read_record(GOLDEN), 3)
+    whole = read_record(GOLDEN)
+    made = shards_of(replace(whole, settings=replace(whole.settings, looks=GateRule().looks)), 3)
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)

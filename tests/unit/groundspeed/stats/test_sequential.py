@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def rows(*effects: float, pairs: int = 34, spread: float = 0.004, seed: int = 1)
         ({"looks": (), "shares": ()}, "looks: got"),
         ({"looks": (1, 3), "shares": (0.5, 0.5)}, "looks: got"),
         ({"looks": (5, 5), "shares": (0.5, 0.5)}, "looks: got"),
-        ({"looks": (5, 8)}, "shares: got 6 for 2 looks"),
+        ({"looks": (5, 8)}, "shares: got 9 for 2 looks"),
         ({"looks": (5, 8), "shares": (-0.1, 1.0)}, "shares: got"),
         ({"looks": (5, 8), "shares": (0.0, 0.0)}, "shares: got"),
         ({"looks": (5, 8), "shares": (0.6, 0.6)}, "shares: got"),
@@ -37,6 +38,7 @@ def rows(*effects: float, pairs: int = 34, spread: float = 0.004, seed: int = 1)
         ({"min_effect": 0.02, "margin": 0.01}, "margin: got 0.01, needed at least min_effect"),
         ({"margin": math.inf}, "margin: got inf"),
         ({"same_confidence": 1.0}, "same_confidence: got"),
+        ({"early_same": (0.99, 0.0)}, "early_same: got"),
     ],
 )
 def test_rule_refuses(change: dict[str, Any], message: str) -> None:
@@ -48,7 +50,7 @@ def test_rule_refuses(change: dict[str, Any], message: str) -> None:
 def test_rule_spends_all_of_its_false_alarms() -> None:
     """The default shares add up to one, one for each look."""
     assert sum(RULE.shares) == pytest.approx(1.0)
-    assert RULE.pairs_max == 34
+    assert RULE.pairs_max == 96
 
 
 def test_margin_is_two_effects_unless_given() -> None:
@@ -57,20 +59,19 @@ def test_margin_is_two_effects_unless_given() -> None:
     assert GateRule(min_effect=0.02, margin=0.05).margin_resolved == 0.05
 
 
-def test_a_budget_adds_three_looks_and_spends_no_more() -> None:
-    """The further looks take their shares from the earlier ones, in proportion."""
-    longer = RULE.for_budget(600.0)
-    assert longer.looks == (5, 8, 12, 17, 24, 34, 48, 68, 96)
-    assert longer.shares[:6] == pytest.approx([0.7 * share for share in RULE.shares])
-    assert longer.shares[6:] == pytest.approx([0.1] * 3)
-    assert RULE.for_budget(None) is RULE
+def test_early_looks_ask_more_of_same() -> None:
+    """The confidence falls to the rule's own, and what is told stays one interval."""
+    asked = [RULE.at_look(i).same_confidence for i in range(len(RULE.looks))]
+    assert asked[:3] == [0.995, 0.99, 0.98]
+    assert set(asked[3:]) == {RULE.same_confidence}
 
 
-@pytest.mark.parametrize("budget_s", [0.0, -1.0, math.nan])
-def test_a_budget_of_nothing_is_refused(budget_s: float) -> None:
-    """There is no rule for no time."""
-    with pytest.raises(ValueError, match="budget: got"):
-        RULE.for_budget(budget_s)
+def test_what_the_first_look_leaves_open_a_later_one_calls_same() -> None:
+    """A row whose interval lies inside the margin at 98 % but not at 99.5 % takes one more look."""
+    rule = GateRule(early_same=(0.995,))
+    suite = rows(0.0, pairs=8, spread=0.005, seed=2)
+    assert run_to_conclusion(suite, rule).pairs.tolist() == [8]
+    assert run_to_conclusion(suite, replace(rule, early_same=())).pairs.tolist() == [5]
 
 
 @pytest.mark.parametrize("families", [[0], [0.0, 1.0], [[0, 1]], ["a", "b"]])
@@ -220,10 +221,12 @@ def test_run_is_the_looks_one_after_the_other() -> None:
     differences = rows(0.1, *np.linspace(0.005, 0.03, 12), *[0.0] * 12, spread=0.01)
     course = run_to_conclusion(differences, RULE)
     conclusions = [OPEN] * len(differences)
-    for pairs, share, taken in zip(RULE.looks, RULE.shares, course.looks, strict=False):
+    plan = zip(RULE.looks, RULE.shares, course.looks, strict=False)
+    for index, (pairs, share, taken) in enumerate(plan):
         still = [i for i, conclusion in enumerate(conclusions) if conclusion is OPEN]
         settled = [conclusion for conclusion in conclusions if conclusion is not OPEN]
-        seen = look(differences[still, :pairs], settled=settled, share=share, rule=RULE)
+        rule = RULE.at_look(index)
+        seen = look(differences[still, :pairs], settled=settled, share=share, rule=rule)
         assert (taken.pairs, taken.conclusions) == (pairs, seen.conclusions)
         for i, conclusion in zip(still, seen.conclusions, strict=True):
             conclusions[i] = conclusion
