@@ -15,7 +15,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from sergas.errors import QueryPlanError
-from sergas.optimizations.query_optimizer._statement import Parameters, translated
+from sergas.optimizations.query_optimizer._statement import translated
+from sergas.optimizations.query_optimizer._workload import Parameters
 
 __all__ = ["Measurement", "run_counted"]
 

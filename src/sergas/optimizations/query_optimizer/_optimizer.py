@@ -7,7 +7,6 @@ from sergas.errors import QueryPlanError
 from sergas.optimizations.query_optimizer._measure import Measurement, run_counted
 from sergas.optimizations.query_optimizer._plan import QueryPlan
 from sergas.optimizations.query_optimizer._statement import (
-    Parameters,
     Statement,
     compiled,
     planned,
@@ -18,6 +17,7 @@ from sergas.optimizations.query_optimizer._what_if import (
     index_columns,
     trial_index,
 )
+from sergas.optimizations.query_optimizer._workload import Parameters
 
 __all__ = ["QueryOptimizer"]
 

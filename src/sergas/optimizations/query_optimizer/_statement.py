@@ -13,9 +13,9 @@ from typing import Any
 
 from sergas.errors import QueryPlanError
 from sergas.optimizations.query_optimizer._plan import QueryPlan, plan_steps
+from sergas.optimizations.query_optimizer._workload import Parameters
 
 __all__ = [
-    "Parameters",
     "Statement",
     "compiled",
     "planned",
@@ -24,8 +24,6 @@ __all__ = [
     "schema_table",
     "translated",
 ]
-
-Parameters = Sequence[object] | Mapping[str, object]
 
 _READING = frozenset(
     {
