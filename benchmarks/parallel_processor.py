@@ -21,7 +21,7 @@ WORKERS = 4
 @functools.cache
 def on_threads() -> ParallelProcessor:
     """Four worker threads, started with the first item."""
-    return ParallelProcessor(WORKERS)
+    return ParallelProcessor(WORKERS, backend="thread")
 
 
 @functools.cache
@@ -54,10 +54,10 @@ class ThreadOutcomes:
     """Errors kept beside results, inputs of unknown length, maps within maps."""
 
     def time_outcomes_with_errors(self) -> None:
-        on_threads().outcomes(inverse, [1, 0] * 50)
+        on_threads().map(inverse, [1, 0] * 50, on_error="return")
 
     def time_stream(self) -> None:
-        for _ in on_threads().iter_outcomes(math.isqrt, iter(range(1_000))):
+        for _ in on_threads().imap(math.isqrt, iter(range(1_000)), on_error="return"):
             pass
 
     def time_nested_map(self) -> None:
@@ -79,7 +79,7 @@ class Footprint:
 
     def peakmem_stream_of_100_000(self) -> None:
         """An input that is never held as a whole."""
-        for _ in on_threads().iter_outcomes(math.isqrt, iter(range(100_000))):
+        for _ in on_threads().imap(math.isqrt, iter(range(100_000)), on_error="return"):
             pass
 
 
@@ -91,7 +91,7 @@ class Bounds:
     def track_items_read_before_the_first_result(self) -> int:
         """Two per worker; a thread pool's map reads them all."""
         numbers = itertools.count()
-        next(on_threads().iter_outcomes(math.isqrt, numbers))
+        next(on_threads().imap(math.isqrt, numbers, on_error="return"))
         return next(numbers)
 
     def track_items_lost_per_crash(self) -> int:
@@ -99,5 +99,5 @@ class Bounds:
         calls: list[Callable[[], int]] = [functools.partial(abs, -item) for item in range(100)]
         calls[50] = functools.partial(os._exit, 1)
         with ParallelProcessor(1, backend="process") as processor:
-            outcomes = processor.outcomes(operator.call, calls)
+            outcomes = processor.map(operator.call, calls, on_error="return")
         return sum(outcome.error is not None for outcome in outcomes)

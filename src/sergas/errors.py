@@ -6,10 +6,13 @@ Each also inherits the built-in that a caller would expect, so `except TimeoutEr
 from collections.abc import Mapping
 
 __all__ = [
+    "BackendUnavailableError",
     "CacheError",
     "CacheLevelError",
     "CacheValueError",
+    "CheckpointError",
     "ForeignConnectionError",
+    "ItemTimeoutError",
     "LoadTimeoutError",
     "MissingExtraError",
     "NotPicklableError",
@@ -19,7 +22,9 @@ __all__ = [
     "PoolTimeoutError",
     "PoolUnavailableError",
     "PoolValueError",
+    "ProcessorClosedError",
     "ProcessorError",
+    "ProcessorValueError",
     "QueryPlanError",
     "RecursiveLoadError",
     "SergasError",
@@ -107,6 +112,26 @@ class WriteBehindError(CacheError, RuntimeError):
 
 class ProcessorError(SergasError):
     """The parallel processor could not do what was asked."""
+
+
+class ProcessorValueError(ProcessorError, ValueError):
+    """A number or name given to the parallel processor is out of its range."""
+
+
+class ProcessorClosedError(ProcessorError, RuntimeError):
+    """The parallel processor is closed: it takes nothing any more, and gives up what it had."""
+
+
+class BackendUnavailableError(ProcessorError, RuntimeError):
+    """This Python or this system cannot run the backend that was asked for."""
+
+
+class ItemTimeoutError(ProcessorError, TimeoutError):
+    """An item took longer than it may; it was given up."""
+
+
+class CheckpointError(ProcessorError, ValueError):
+    """A checkpoint cannot be used: it is damaged, or of another call."""
 
 
 class NotPicklableError(ProcessorError, TypeError):

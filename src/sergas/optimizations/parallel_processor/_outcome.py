@@ -1,15 +1,10 @@
 """What became of one item."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from sergas.clock import Clock
+__all__ = ["Outcome"]
 
-__all__ = ["Outcome", "outcome_of"]
-
-ItemT = TypeVar("ItemT")
-ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
@@ -19,14 +14,17 @@ class Outcome(Generic[ResultT_co]):
 
     Attributes:
         index: The item's place in the input, from 0.
-        value: What the function returned; None if it raised.
-        error: What the function raised; None if it returned.
-        elapsed_s: Seconds spent inside the function; 0 if it was never entered or never left.
+        value: What the function returned; None if it did not.
+        error: What the function raised, or what ended it; None if it returned.
+        attempts: How often the function was called with the item, >= 0: 0 if it never was, because
+            the item could not travel to a worker or its result was in a checkpoint.
+        elapsed_s: Seconds spent inside the function at the last attempt, >= 0.
     """
 
     index: int
     value: ResultT_co | None = None
     error: BaseException | None = None
+    attempts: int = 1
     elapsed_s: float = 0.0
 
     def result(self) -> ResultT_co:
@@ -38,15 +36,3 @@ class Outcome(Generic[ResultT_co]):
         if self.error is not None:
             raise self.error
         return cast("ResultT_co", self.value)
-
-
-def outcome_of(
-    function: Callable[[ItemT], ResultT], item: ItemT, index: int, clock: Clock
-) -> Outcome[ResultT]:
-    """Call `function` on one item and keep whatever comes of it."""
-    began_s = clock.monotonic_s()
-    try:
-        value = function(item)
-    except BaseException as error:  # noqa: BLE001 - an item's error is its own, whatever it is
-        return Outcome(index=index, error=error, elapsed_s=clock.monotonic_s() - began_s)
-    return Outcome(index=index, value=value, elapsed_s=clock.monotonic_s() - began_s)

@@ -1,9 +1,11 @@
 """What worker processes are asked to do: small functions that go wrong in every known way."""
 
+import functools
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +106,83 @@ def numbers_then_error(count: int) -> Iterator[int]:
     """An input that breaks while it is read."""
     yield from range(count)
     raise LookupError("the input broke")
+
+
+def wait(seconds: float) -> float:
+    """Do nothing for so long."""
+    threading.Event().wait(seconds)
+    return seconds
+
+
+def busy(seconds: float) -> float:
+    """Keep a processor busy for so long."""
+    end_s = time.thread_time() + seconds
+    while time.thread_time() < end_s:
+        pass
+    return seconds
+
+
+def fail_until(step: tuple[str, int]) -> int:
+    """Leave a mark in the file at each call, and fail while there are not more than so many."""
+    path, failures = step
+    with Path(path).open("a") as file:
+        file.write("x")
+    if Path(path).stat().st_size <= failures:
+        raise OSError("not yet")
+    return failures
+
+
+def crash_once(path: str) -> str:
+    """Die, unless the file is there."""
+    if Path(path).exists():
+        return "alive"
+    Path(path).touch()
+    os._exit(1)
+
+
+def blob(size: int) -> bytes:
+    """So many bytes."""
+    return bytes(size)
+
+
+def take_memory(size: int) -> int:
+    """Hold so many bytes for a moment."""
+    return len(bytearray(size))
+
+
+def note_and_wait(path: str) -> None:
+    """Leave a mark and wait for two milliseconds."""
+    if path == "skip":
+        return
+    with Path(path).open("a") as file:
+        file.write("x")
+    threading.Event().wait(0.002)
+
+
+def note_number(step: tuple[str, int]) -> int:
+    """Leave the number in a file."""
+    path, number = step
+    with Path(path).open("a") as file:
+        file.write(f"{number}\n")
+    return number
+
+
+def _awaited(function: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    @functools.wraps(function)
+    async def call(item: Any) -> Any:
+        return function(item)
+
+    return call
+
+
+async def _wait_awaited(seconds: float) -> float:
+    import asyncio
+
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+awaited: dict[Callable[[Any], Any], Callable[[Any], Awaitable[Any]]] = {
+    wait: _wait_awaited,
+    **{f: _awaited(f) for f in (double, inverse, fail_until, note_number)},
+}

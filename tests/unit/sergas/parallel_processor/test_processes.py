@@ -38,7 +38,9 @@ def test_crash_costs_its_item_only_and_nothing_runs_twice(
     """Of a hundred items those that kill their worker fail, the others do not notice."""
     log = tmp_path / "log"
     numbers = [-number - 100 if number in crashes else number for number in range(100)]
-    outcomes = processor.outcomes(jobs.crash_when_negative, [(str(log), n) for n in numbers])
+    outcomes = processor.map(
+        jobs.crash_when_negative, [(str(log), n) for n in numbers], on_error="return"
+    )
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     assert [outcome.index for outcome in failed] == crashes
     for outcome in failed:
@@ -61,7 +63,9 @@ def test_crash_is_seen_though_a_child_keeps_the_connection_open(
     """The process is watched, not only what it sends."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    outcomes = processor.outcomes(jobs.crash_with_child, [(str(pipe), n) for n in range(4)])
+    outcomes = processor.map(
+        jobs.crash_with_child, [(str(pipe), n) for n in range(4)], on_error="return"
+    )
     with pipe.open("w"):  # lets the child go, which was there until now
         assert [outcome.value for outcome in outcomes] == [0, None, 2, 3]
     assert isinstance(outcomes[1].error, WorkerCrashedError)
@@ -101,7 +105,7 @@ def test_function_the_worker_cannot_import_fails_each_item(
     module = types.ModuleType("only_here")
     exec("def double(number): return 2 * number", module.__dict__)  # noqa: S102 - a module not on disk
     monkeypatch.setitem(sys.modules, "only_here", module)
-    outcomes = processor.outcomes(module.double, [1, 2])
+    outcomes = processor.map(module.double, [1, 2], on_error="return")
     for outcome in outcomes:
         assert isinstance(outcome.error, NotPicklableError)
         assert "cannot be loaded in the worker process" in str(outcome.error)
@@ -112,7 +116,7 @@ def test_function_the_worker_cannot_import_fails_each_item(
 def test_items_that_cannot_travel_keep_their_places(processor: ParallelProcessor) -> None:
     """Also within a chunk, whose other items go and come back."""
     items = [threading.Lock() if number % 7 == 3 else number for number in range(300)]
-    outcomes = processor.outcomes(jobs.none_of, items)
+    outcomes = processor.map(jobs.none_of, items, on_error="return")
     assert [outcome.index for outcome in outcomes] == list(range(300))
     failed = [outcome.index for outcome in outcomes if outcome.error is not None]
     assert failed == [number for number in range(300) if number % 7 == 3]
@@ -121,7 +125,7 @@ def test_items_that_cannot_travel_keep_their_places(processor: ParallelProcessor
 def test_item_that_cannot_travel_fails_alone(processor: ParallelProcessor) -> None:
     """Whether it does not pickle here or does not load over there."""
     with Path(__file__).open() as file:
-        outcomes = processor.outcomes(jobs.none_of, [1, file, jobs.Unreadable(), 2])
+        outcomes = processor.map(jobs.none_of, [1, file, jobs.Unreadable(), 2], on_error="return")
     assert [type(outcome.error) for outcome in outcomes] == [
         type(None),
         NotPicklableError,
@@ -134,7 +138,7 @@ def test_item_that_cannot_travel_fails_alone(processor: ParallelProcessor) -> No
 def test_what_cannot_travel_back_fails_alone(processor: ParallelProcessor) -> None:
     """Results and errors that do not pickle or do not load are told apart by their messages."""
     kinds = ["fine", "result", "unreadable", "unpicklable", "unloadable", "fine"]
-    outcomes = processor.outcomes(jobs.fail_to_return, kinds)
+    outcomes = processor.map(jobs.fail_to_return, kinds, on_error="return")
     assert [outcome.value for outcome in outcomes] == ["fine", *[None] * 4, "fine"]
     messages = [str(outcome.error) for outcome in outcomes[1:5]]
     for outcome, expected in zip(
@@ -153,7 +157,7 @@ def test_what_cannot_travel_back_fails_alone(processor: ParallelProcessor) -> No
 
 def test_error_from_a_worker_shows_where_it_was_raised(processor: ParallelProcessor) -> None:
     """The traceback stays behind; its text comes along as a note."""
-    error = processor.outcomes(jobs.inverse, [0])[0].error
+    error = processor.map(jobs.inverse, [0], on_error="return")[0].error
     assert error is not None
     assert "in worker process" in error.__notes__[0]
     assert "return 1 / number" in error.__notes__[0]

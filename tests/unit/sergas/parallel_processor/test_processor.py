@@ -33,14 +33,14 @@ def test_results_are_those_of_a_loop_in_the_same_order(
 
 def test_none_is_a_result(processor: ParallelProcessor) -> None:
     """A function that returns None has succeeded."""
-    outcomes = processor.outcomes(jobs.none_of, [1, None])
+    outcomes = processor.map(jobs.none_of, [1, None], on_error="return")
     assert [(outcome.value, outcome.error) for outcome in outcomes] == [(None, None)] * 2
     assert processor.map(jobs.none_of, [1, None]) == [None, None]
 
 
 def test_error_stays_with_its_item(processor: ParallelProcessor) -> None:
     """Neighbours in the same chunk are not touched, and the error keeps its type."""
-    outcomes = processor.outcomes(jobs.inverse, [1, 0] * 50)
+    outcomes = processor.map(jobs.inverse, [1, 0] * 50, on_error="return")
     assert [outcome.index for outcome in outcomes] == list(range(100))
     assert all(outcome.result() == 1.0 for outcome in outcomes[::2])
     assert all(type(outcome.error) is ZeroDivisionError for outcome in outcomes[1::2])
@@ -55,7 +55,7 @@ def test_map_raises_the_first_error_or_leaves_failures_out(processor: ParallelPr
 
 def test_exit_asked_for_by_an_item_is_its_error(processor: ParallelProcessor) -> None:
     """It ends neither the worker nor the program."""
-    outcomes = processor.outcomes(jobs.leave, range(5))
+    outcomes = processor.map(jobs.leave, range(5), on_error="return")
     assert [outcome.value for outcome in outcomes] == [0, 1, 2, None, 4]
     assert isinstance(outcomes[3].error, SystemExit)
     assert outcomes[3].error.code == 7
@@ -71,7 +71,7 @@ def test_input_that_breaks_is_reported_and_harms_nothing(processor: ParallelProc
 def test_endless_input_is_read_with_a_bounded_lead(processor: ParallelProcessor) -> None:
     """Never more than two chunks per worker ahead of what was taken, of at most 1024 items."""
     read = itertools.count()
-    outcomes = processor.iter_outcomes(jobs.double, read)
+    outcomes = processor.imap(jobs.double, read, on_error="return")
     taken = [next(outcomes).value for _ in range(3000)]
     assert taken == [2 * number for number in range(3000)]
     assert next(read) <= 3000 + 4 * 1024
@@ -83,7 +83,7 @@ def test_first_result_costs_no_more_than_two_items_per_worker(
 ) -> None:
     """Before anything is known about the items, chunks hold one."""
     read = itertools.count()
-    outcomes = processor.iter_outcomes(jobs.double, read)
+    outcomes = processor.imap(jobs.double, read, on_error="return")
     assert next(outcomes).value == 0
     assert next(read) == 4
 
