@@ -125,8 +125,17 @@ class Chunk:
         for _ in self.claims:
             pass
 
-    def outcome(self, place: int) -> Outcome[Any]:
-        """What became of one item."""
+    def outcomes(self) -> list[Outcome[Any]]:
+        """What became of each item, of those that did not move."""
+        attempt, attempts, elapsed_s = self.attempt, self.attempts, self.elapsed_s
+        if self.errors or self.moved or attempts or elapsed_s is None:
+            return [self._outcome(place) for place in self.places()]
+        return [
+            Outcome(index, value, None, attempt, seconds)
+            for index, value, seconds in zip(count(self.start), self.values, elapsed_s)
+        ]
+
+    def _outcome(self, place: int) -> Outcome[Any]:
         error = self.errors.get(place)
         return Outcome(
             index=self.start + place,

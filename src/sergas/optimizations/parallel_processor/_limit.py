@@ -7,8 +7,8 @@ References:
     Chiu and Jain (1989), Analysis of the increase and decrease algorithms for congestion avoidance
     in computer networks, Computer Networks and ISDN Systems 17: AIMD converges to a fair and
     efficient limit.
-    Netflix (2018), concurrency-limits, `Gradient2Limit`: the ratio of the long-term and the present
-    latency as a gradient.
+    Netflix (2018), concurrency-limits, `GradientLimit`: the latency without a queue over the
+    present one as a gradient, measured anew now and then.
 """
 
 import math
@@ -101,39 +101,45 @@ class AimdLimit:
         )
 
 
-_SHORT_SMOOTHING = 0.2
-_LONG_WINDOW = 600
-_LONG_WARM_UP = 10
+_STEP = 0.2
 _TOLERANCE = 1.5
-_DRIFT_MAX = 2.0
-_DRIFT_RETURN = 0.95
 _QUEUE = 1.0
+_SHORT_WINDOW, _BASE_WINDOW = 20, 100
+_BASE_FROM = 30
+_PROBE_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientLimit:
-    """Gradient2: grow while latency is near its long-term mean, shrink as it rises above.
+    """Grow while latency is near what it is without a queue, shrink as it rises above.
 
     After each chunk the limit moves a fifth of the way to
 
-        limit * clamp(1.5 * long / latency, 0.5, 1) + 1
+        limit * clamp(1.5 * base / short, 0.5, 1) + 1
 
-    where `long` is an exponential mean over 600 chunks (a plain mean over the first ten). While
-    less than half of the limit is used it stays, for then nothing is known about more. A `long`
-    above twice the latency is drawn down by a twentieth, so that an overload that is over is soon
-    forgotten. The added 1 is the queue that is let build up to find out whether there is room;
-    Gradient2's own 4 is meant for servers with limits of 20 and more.
+    `short` is an exponential mean of the latency over 20 chunks, `base` the lowest mean over 100
+    that was seen: a single latency says little, one that is exponential is above 1.5 times its mean
+    in 22 % of cases. The added 1 is the queue that is let build up to find out whether there is room.
+    While less than half of the limit is used it stays, for then nothing is known about more.
+
+    A base that is never forgotten would be wrong once the far side has changed, and one that
+    follows the latency would follow the queue upwards, as Gradient2's long-term mean does in a
+    saturated queue. So every 1,000 chunks the limit is halved and the base is measured anew.
 
     Attributes:
         limit_max: Upper bound, >= 1.
         level: The limit as a real number, 1 to `limit_max`.
-        long_s: Long-term mean of the latency in seconds; 0 before the first chunk.
-        seen: Chunks seen.
+        base_s: Latency without a queue in seconds; 0 until it is known.
+        recent_s: Mean latency over 100 chunks.
+        short_s: Mean latency over 20 chunks.
+        seen: Chunks seen since the base was last measured anew.
     """
 
     limit_max: int
     level: float = 1.0
-    long_s: float = 0.0
+    base_s: float = 0.0
+    recent_s: float = 0.0
+    short_s: float = 0.0
     seen: int = 0
 
     @property
@@ -143,24 +149,33 @@ class GradientLimit:
 
     def after(self, sample: Sample) -> "GradientLimit":
         """Move towards what the gradient says; a drop halves at once."""
+        if self.seen >= _PROBE_EVERY:
+            return GradientLimit(limit_max=self.limit_max, level=max(1.0, self.level / 2.0))
         seen = self.seen + 1
-        weight = 1.0 / seen if seen <= _LONG_WARM_UP else 2.0 / (_LONG_WINDOW + 1)
-        long_s = self.long_s + weight * (sample.latency_s - self.long_s)
+        recent_s = _followed(self.recent_s, sample.latency_s, seen, _BASE_WINDOW)
+        base_s = self.base_s
+        if seen >= _BASE_FROM:
+            base_s = recent_s if base_s == 0.0 else min(base_s, recent_s)
+        short_s = _followed(self.short_s, sample.latency_s, seen, _SHORT_WINDOW)
         level = self.level
         if sample.is_dropped:
             level /= 2.0
-        elif sample.in_flight * 2 > self.limit:
-            gradient = min(1.0, max(0.5, _TOLERANCE * long_s / sample.latency_s))
-            target = level * gradient + _QUEUE
-            level += _SHORT_SMOOTHING * (target - level)
-        if long_s > _DRIFT_MAX * sample.latency_s:
-            long_s *= _DRIFT_RETURN
+        elif base_s > 0.0 and sample.in_flight * 2 > self.limit:
+            gradient = min(1.0, max(0.5, _TOLERANCE * base_s / short_s))
+            level += _STEP * (level * gradient + _QUEUE - level)
         return GradientLimit(
             limit_max=self.limit_max,
             level=min(float(self.limit_max), max(1.0, level)),
-            long_s=long_s,
+            base_s=base_s,
+            recent_s=recent_s,
+            short_s=short_s,
             seen=seen,
         )
+
+
+def _followed(mean: float, value: float, seen: int, window: int) -> float:
+    """An exponential mean over so many values, plain until there are as many."""
+    return mean + max(1.0 / seen, 2.0 / (window + 1)) * (value - mean)
 
 
 LIMITERS = ("fixed", "aimd", "gradient")

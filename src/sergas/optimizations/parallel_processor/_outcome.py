@@ -8,7 +8,8 @@ __all__ = ["Outcome"]
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: there is one for each item, and setting a frozen one up takes three times as long.
+@dataclass(slots=True)
 class Outcome(Generic[ResultT_co]):
     """What became of one item: a value, which may be None, or an error.
 

@@ -223,10 +223,7 @@ class ParallelProcessor:
         results: list[Any] = []
         with closing(self._chunks(function, items, chosen)) as chunks:
             for chunk in chunks:
-                if chunk.errors or chosen.wants_outcomes:
-                    results.extend(_results(chunk, on_error))
-                else:
-                    results.extend(chunk.values)
+                results.extend(_results(chunk, on_error))
         return results
 
     @overload
@@ -545,17 +542,21 @@ def _options(keywords: _Keywords, **more: Any) -> CallOptions:
 def _flat(chunks: Generator[Chunk, None, None], on_error: str) -> Iterator[Any]:
     with closing(chunks):
         for chunk in chunks:
-            if chunk.errors or chunk.moved or on_error == "return":
-                yield from _results(chunk, on_error)
-            else:
-                yield from chunk.values
+            yield from _results(chunk, on_error)
 
 
-def _results(chunk: Chunk, on_error: str) -> Iterator[Any]:
+def _results(chunk: Chunk, on_error: str) -> Iterable[Any]:
+    """What the caller gets of a chunk."""
+    if on_error == "return":
+        return chunk.outcomes()
+    if not chunk.errors and not chunk.moved:
+        return chunk.values
+    return _sifted(chunk, on_error)
+
+
+def _sifted(chunk: Chunk, on_error: str) -> Iterator[Any]:
     for place in chunk.places():
-        if on_error == "return":
-            yield chunk.outcome(place)
-        elif (error := chunk.errors.get(place)) is None:
+        if (error := chunk.errors.get(place)) is None:
             yield chunk.values[place]
         elif on_error == "raise":
             raise error
