@@ -15,6 +15,7 @@ __all__ = [
     "ItemTimeoutError",
     "LoadTimeoutError",
     "MissingExtraError",
+    "NPlusOneError",
     "NotPicklableError",
     "PoolClosedError",
     "PoolError",
@@ -34,6 +35,7 @@ __all__ = [
     "ServerStartError",
     "UncacheableError",
     "WorkerCrashedError",
+    "WorkloadError",
     "WriteBehindError",
 ]
 
@@ -144,6 +146,14 @@ class WorkerCrashedError(ProcessorError, RuntimeError):
 
 class QueryPlanError(SergasError, ValueError):
     """The database refused to plan a query."""
+
+
+class WorkloadError(SergasError, ValueError):
+    """What a program executes cannot be recorded, or a recording cannot be used."""
+
+
+class NPlusOneError(SergasError, AssertionError):
+    """Lookups were made one by one where one statement would do."""
 
 
 class ServerError(SergasError):

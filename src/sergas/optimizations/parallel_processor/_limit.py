@@ -118,9 +118,10 @@ class GradientLimit:
         limit * clamp(1.5 * base / short, 0.5, 1) + 1
 
     `short` is an exponential mean of the latency over 20 chunks, `base` the lowest mean over 100
-    that was seen: a single latency says little, one that is exponential is above 1.5 times its mean
-    in 22 % of cases. The added 1 is the queue that is let build up to find out whether there is room.
-    While less than half of the limit is used it stays, for then nothing is known about more.
+    that was seen: a single latency says little, one that is exponential is above 1.5 times its
+    mean in 22 % of cases. The added 1 is the queue that is let build up to find out whether there
+    is room. While less than half of the limit is used it stays, for then nothing is known about
+    more.
 
     A base that is never forgotten would be wrong once the far side has changed, and one that
     follows the latency would follow the queue upwards, as Gradient2's long-term mean does in a

@@ -1,18 +1,43 @@
 """SQLite's own plans, exact query costs and index advice that was measured."""
 
+from sergas.optimizations.query_optimizer._fingerprint import Fingerprint, fingerprint
+from sergas.optimizations.query_optimizer._listen import RecordedConnection
 from sergas.optimizations.query_optimizer._measure import Measurement
+from sergas.optimizations.query_optimizer._n_plus_one import (
+    NPlusOne,
+    NPlusOneDetector,
+    detect_n_plus_one,
+)
 from sergas.optimizations.query_optimizer._optimizer import QueryOptimizer
 from sergas.optimizations.query_optimizer._plan import PlanStep, QueryPlan, StepKind
+from sergas.optimizations.query_optimizer._record import (
+    QueryRecord,
+    Recorder,
+    load_workload,
+    record,
+    save_workload,
+)
 from sergas.optimizations.query_optimizer._what_if import IndexEvaluation
 from sergas.optimizations.query_optimizer._workload import Workload, WorkloadQuery
 
 __all__ = [
+    "Fingerprint",
     "IndexEvaluation",
     "Measurement",
+    "NPlusOne",
+    "NPlusOneDetector",
     "PlanStep",
     "QueryOptimizer",
     "QueryPlan",
+    "QueryRecord",
+    "RecordedConnection",
+    "Recorder",
     "StepKind",
     "Workload",
     "WorkloadQuery",
+    "detect_n_plus_one",
+    "fingerprint",
+    "load_workload",
+    "record",
+    "save_workload",
 ]
