@@ -1,6 +1,13 @@
-"""SQLite's own plans, exact query costs and index advice that was measured."""
+"""A database's own plans and costs, and indexes for a whole workload within a budget."""
 
+from sergas.optimizations.query_optimizer._advice import (
+    Advice,
+    IndexAdvice,
+    QueryCost,
+    SkippedQuery,
+)
 from sergas.optimizations.query_optimizer._fingerprint import Fingerprint, fingerprint
+from sergas.optimizations.query_optimizer._health import IndexFinding
 from sergas.optimizations.query_optimizer._listen import RecordedConnection
 from sergas.optimizations.query_optimizer._measure import Measurement
 from sergas.optimizations.query_optimizer._n_plus_one import (
@@ -21,17 +28,22 @@ from sergas.optimizations.query_optimizer._what_if import IndexEvaluation
 from sergas.optimizations.query_optimizer._workload import Workload, WorkloadQuery
 
 __all__ = [
+    "Advice",
     "Fingerprint",
+    "IndexAdvice",
     "IndexEvaluation",
+    "IndexFinding",
     "Measurement",
     "NPlusOne",
     "NPlusOneDetector",
     "PlanStep",
+    "QueryCost",
     "QueryOptimizer",
     "QueryPlan",
     "QueryRecord",
     "RecordedConnection",
     "Recorder",
+    "SkippedQuery",
     "StepKind",
     "Workload",
     "WorkloadQuery",

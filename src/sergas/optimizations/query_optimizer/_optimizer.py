@@ -1,11 +1,27 @@
-"""Plans, exact costs and measured index advice for SQLite."""
+"""Plans, exact costs and index advice for SQLite, and index advice for PostgreSQL."""
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from sergas.errors import QueryPlanError
+from sergas.optimizations.query_optimizer._advice import Advice
+from sergas.optimizations.query_optimizer._advise import (
+    SqliteSearch,
+    advise_postgres,
+    advise_sqlite,
+    size_of,
+)
+from sergas.optimizations.query_optimizer._extend import Limits
+from sergas.optimizations.query_optimizer._health import (
+    IndexFinding,
+    findings,
+    postgres_indexes,
+    sqlite_indexes,
+)
 from sergas.optimizations.query_optimizer._measure import Measurement, run_counted
 from sergas.optimizations.query_optimizer._plan import QueryPlan
+from sergas.optimizations.query_optimizer._scratch import Prepare
 from sergas.optimizations.query_optimizer._statement import (
     Statement,
     compiled,
@@ -17,17 +33,20 @@ from sergas.optimizations.query_optimizer._what_if import (
     index_columns,
     trial_index,
 )
-from sergas.optimizations.query_optimizer._workload import Parameters
+from sergas.optimizations.query_optimizer._workload import Parameters, Workload
 
 __all__ = ["QueryOptimizer"]
 
 _WIDTH_MAX = 3
+_SHARE_MIN = 0.02
+"""What an advised index saves at least one statement: less is within what statistics drift."""
 
 
 class QueryOptimizer:
-    """Asks SQLite how it runs a statement and what an index would change.
+    """Asks a database how it runs statements and what indexes would change.
 
-    SQLite plans and runs everything itself; nothing is guessed from the text of the statement.
+    `advise` and `index_findings` are for SQLite and PostgreSQL, the rest is for SQLite. The
+    database plans and runs everything itself; nothing is guessed from the text of the statement.
     Nothing is left in the database, and a transaction that the caller has open goes on as it was.
     While a method runs it uses the connection's authorizer and progress handler, of which SQLite
     has one each: those that the caller had set are gone afterwards. A cursor that the caller is
@@ -35,27 +54,33 @@ class QueryOptimizer:
     thread only.
 
     Args:
-        connection: An open connection.
+        connection: An open `sqlite3.Connection` or `psycopg.Connection`.
         saving_min: Least share of the steps that an index must save to be called a help, in (0, 1].
         vm_steps_max: Most virtual-machine steps that one run may take, >= 1.
 
     Raises:
-        QueryPlanError: If a number is out of its range.
+        QueryPlanError: If a number is out of its range, or it is another kind of connection.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Any,
         *,
         saving_min: float = 0.1,
-        vm_steps_max: int = 50_000_000,
+        vm_steps_max: int = 1_000_000_000,
     ) -> None:
         if not 0 < saving_min <= 1 or vm_steps_max < 1:
             raise QueryPlanError(
                 f"QueryOptimizer: got saving_min={saving_min}, vm_steps_max={vm_steps_max};"
                 f" needed more than 0 up to 1, and 1 or more"
             )
-        self._connection = connection
+        self._given = connection
+        self._is_sqlite = isinstance(connection, sqlite3.Connection)
+        if not self._is_sqlite and not _is_psycopg(connection):
+            kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
+            raise QueryPlanError(
+                f"QueryOptimizer: got a {kind}, needed a sqlite3.Connection or a psycopg.Connection"
+            )
         self._saving_min = saving_min
         self._vm_steps_max = vm_steps_max
 
@@ -115,6 +140,81 @@ class QueryOptimizer:
             columns = candidate_columns(self._connection, table, statement.columns[table])
             helpful += self._widened(plan, before, params, (table, columns))
         return tuple(sorted(helpful, key=_rank))
+
+    def advise(
+        self,
+        workload: Workload,
+        budget: int | str = "100MB",
+        max_width: int = 3,
+        *,
+        worse_max: float = 0.01,
+        sample_rows: int = 40_000,
+        prepare: Prepare | None = None,
+    ) -> Advice:
+        """Indexes for a whole workload within a budget, with which no read gets worse.
+
+        On SQLite a private copy of the main database is made, in memory or a temporary file, and
+        indexes are built and statements run there: costs are exact. Writes of the workload are run
+        in the copy too, and undone. On PostgreSQL the planner is asked, about indexes that HypoPG
+        imagines, or without it about real ones in a transaction that is rolled back. Statements
+        that cannot be judged are left out and listed in the advice. The search is Extend
+        (Schlosser et al., ICDE 2019).
+
+        Args:
+            workload: What the program runs.
+            budget: Size of all advised indexes together: bytes, or a text such as "100MB".
+            max_width: Columns in one index, 1 or more.
+            worse_max: Share by which a reading statement may get more expensive, >= 0.
+            sample_rows: SQLite searches with so many rows of the largest table, >= 1; what it
+                finds is then confirmed with all.
+            prepare: Called with each copy, to register the functions and collations that the
+                statements need; SQLite only.
+
+        Raises:
+            QueryPlanError: If a number is out of its range, no statement of the workload can be
+                judged, the database cannot be read, or PostgreSQL has no HypoPG and refuses to
+                build an index: the right may be missing, or a lock.
+        """
+        if max_width < 1 or not worse_max >= 0 or sample_rows < 1:
+            raise QueryPlanError(
+                f"advise: got max_width={max_width}, worse_max={worse_max},"
+                f" sample_rows={sample_rows}; needed 1 or more, 0 or more, 1 or more"
+            )
+        limits = Limits(
+            budget_bytes=size_of(budget),
+            width_max=max_width,
+            saving_min=_SHARE_MIN,
+            worse_max=worse_max,
+        )
+        if not self._is_sqlite:
+            return advise_postgres(self._given, workload, limits)
+        search = SqliteSearch(
+            sample_rows=sample_rows, vm_steps_max=self._vm_steps_max, prepare=prepare
+        )
+        return advise_sqlite(self._given, workload, limits, search)
+
+    def index_findings(self, workload: Workload | None = None) -> tuple[IndexFinding, ...]:
+        """Indexes that could go: twice there, the beginning of another, or never used.
+
+        Indexes that keep a rule (a key, uniqueness) are never among them. What is unused is told
+        by PostgreSQL's own counts since they were last reset, and on SQLite, which counts nothing,
+        by the plans of `workload`; without one it is not told.
+
+        Raises:
+            QueryPlanError: If the database cannot be read.
+        """
+        if self._is_sqlite:
+            return findings(sqlite_indexes(self._given, workload))
+        return findings(postgres_indexes(self._given))
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if not isinstance(self._given, sqlite3.Connection):
+            raise QueryPlanError(
+                "QueryOptimizer: this is for SQLite; on PostgreSQL EXPLAIN tells plans, and"
+                " advise() and index_findings() work there"
+            )
+        return self._given
 
     def _widened(
         self,
@@ -189,4 +289,12 @@ def _rank(evaluation: IndexEvaluation) -> tuple[int, int, str, tuple[str, ...]]:
         evaluation.size_bytes,
         evaluation.table,
         evaluation.columns,
+    )
+
+
+def _is_psycopg(connection: object) -> bool:
+    """Told by the name: psycopg is not imported for those who do not use it."""
+    return any(
+        kind.__module__.partition(".")[0] == "psycopg" and kind.__name__ == "Connection"
+        for kind in type(connection).__mro__
     )

@@ -33,6 +33,7 @@ _READING = frozenset(
         sqlite3.SQLITE_SELECT,
     }
 )
+_WRITING = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE})
 _CHANGING = frozenset({"AutoCommit", "Checkpoint", "JournalMode", "Savepoint", "Vacuum"})
 _OPENING = frozenset({"OpenRead", "OpenWrite", "ReopenIdx"})
 _STARTING = frozenset({"Rewind", "Last"})
@@ -47,11 +48,22 @@ class Statement:
         reads_only: Whether it can change nothing: neither rows nor schema, settings or transaction.
         columns: The columns it reads, for each table or view, by their names in the schema.
         tables_scanned: The tables whose rows the program walks from one end.
+        writes_rows: Whether it changes rows and nothing else.
+        tables_filled: Tables that it inserts into or deletes from.
+        columns_updated: The columns it updates, for each table.
     """
 
     reads_only: bool
     columns: Mapping[str, frozenset[str]]
     tables_scanned: frozenset[str]
+    writes_rows: bool
+    tables_filled: frozenset[str]
+    columns_updated: Mapping[str, frozenset[str]]
+
+    def entries(self, table: str, columns: Sequence[str]) -> int:
+        """Entries of an index on these columns that are written for each row that is."""
+        is_moved = not self.columns_updated.get(table, frozenset()).isdisjoint(columns)
+        return (table in self.tables_filled) + 2 * is_moved
 
 
 def compiled(connection: sqlite3.Connection, sql: str, params: Parameters) -> Statement:
@@ -62,6 +74,8 @@ def compiled(connection: sqlite3.Connection, sql: str, params: Parameters) -> St
     """
     actions: set[int] = set()
     columns: dict[str, set[str]] = {}
+    updated: dict[str, set[str]] = {}
+    filled: set[str] = set()
 
     def note(
         action: int, first: str | None, second: str | None, _database: str | None, _: str | None
@@ -69,6 +83,10 @@ def compiled(connection: sqlite3.Connection, sql: str, params: Parameters) -> St
         actions.add(action)
         if action == sqlite3.SQLITE_READ and first and second:
             columns.setdefault(first, set()).add(second)
+        elif action == sqlite3.SQLITE_UPDATE and first and second:
+            updated.setdefault(first, set()).add(second)
+        elif action in _WRITING and first:
+            filled.add(first)
         return sqlite3.SQLITE_OK
 
     with translated("compile", sql):
@@ -80,9 +98,16 @@ def compiled(connection: sqlite3.Connection, sql: str, params: Parameters) -> St
             connection.set_authorizer(None)
     return Statement(
         reads_only=_reads_only(actions, program),
-        columns={table: frozenset(names) for table, names in columns.items()},
+        columns=_frozen(columns),
         tables_scanned=_tables_scanned(program, roots),
+        writes_rows=bool(actions & _WRITING) and actions <= _WRITING | _READING,
+        tables_filled=frozenset(filled),
+        columns_updated=_frozen(updated),
     )
+
+
+def _frozen(sets: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(members) for name, members in sets.items()}
 
 
 def planned(connection: sqlite3.Connection, sql: str, params: Parameters) -> QueryPlan:
