@@ -8,6 +8,15 @@ from sergas.optimizations.query_optimizer._advice import (
 )
 from sergas.optimizations.query_optimizer._fingerprint import Fingerprint, fingerprint
 from sergas.optimizations.query_optimizer._health import IndexFinding
+from sergas.optimizations.query_optimizer._lint import (
+    ColumnFacts,
+    Finding,
+    SchemaFacts,
+    Severity,
+    TableFacts,
+    facts_of,
+    lint,
+)
 from sergas.optimizations.query_optimizer._listen import RecordedConnection
 from sergas.optimizations.query_optimizer._measure import Measurement
 from sergas.optimizations.query_optimizer._n_plus_one import (
@@ -29,6 +38,8 @@ from sergas.optimizations.query_optimizer._workload import Workload, WorkloadQue
 
 __all__ = [
     "Advice",
+    "ColumnFacts",
+    "Finding",
     "Fingerprint",
     "IndexAdvice",
     "IndexEvaluation",
@@ -43,12 +54,17 @@ __all__ = [
     "QueryRecord",
     "RecordedConnection",
     "Recorder",
+    "SchemaFacts",
+    "Severity",
     "SkippedQuery",
     "StepKind",
+    "TableFacts",
     "Workload",
     "WorkloadQuery",
     "detect_n_plus_one",
+    "facts_of",
     "fingerprint",
+    "lint",
     "load_workload",
     "record",
     "save_workload",
