@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 __all__ = [
     "BackendUnavailableError",
+    "BatchError",
     "CacheError",
     "CacheLevelError",
     "CacheValueError",
@@ -14,9 +15,11 @@ __all__ = [
     "ForeignConnectionError",
     "ItemTimeoutError",
     "LoadTimeoutError",
+    "LoaderError",
     "MissingExtraError",
     "NPlusOneError",
     "NotPicklableError",
+    "PageError",
     "PoolClosedError",
     "PoolError",
     "PoolQueueFullError",
@@ -150,6 +153,18 @@ class QueryPlanError(SergasError, ValueError):
 
 class WorkloadError(SergasError, ValueError):
     """What a program executes cannot be recorded, or a recording cannot be used."""
+
+
+class PageError(SergasError, ValueError):
+    """A page cannot be read: its token is not one, or the keys do not fit the rows."""
+
+
+class LoaderError(SergasError, LookupError):
+    """A loader has no value for a key."""
+
+
+class BatchError(SergasError, ValueError):
+    """Rows cannot be written; nothing was."""
 
 
 class NPlusOneError(SergasError, AssertionError):

@@ -135,7 +135,7 @@ def test_files_and_values_that_cannot_be_are_refused(tmp_path: Path) -> None:
     """Nothing half is written."""
     path = tmp_path / "workload.json"
     strange = Workload(queries=(WorkloadQuery(sql="SELECT ?", samples=((object(),),)),))
-    with pytest.raises(WorkloadError, match="a parameter of type object"):
+    with pytest.raises(WorkloadError, match="a value of type object"):
         save_workload(strange, path)
     assert list(tmp_path.iterdir()) == []
     for text, message in (

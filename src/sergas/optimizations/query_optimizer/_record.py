@@ -1,11 +1,8 @@
 """A workload, recorded from what a program executes."""
 
-import base64
-import datetime as dt
-import decimal
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -15,9 +12,10 @@ from typing import Any
 import msgspec
 
 from sergas.errors import WorkloadError
-from sergas.optimizations.query_optimizer._call_site import CallSite, Frame
+from sergas.optimizations.query_optimizer._call_site import CallSite
 from sergas.optimizations.query_optimizer._fingerprint import Fingerprint, fingerprint
 from sergas.optimizations.query_optimizer._listen import Executed, listening
+from sergas.optimizations.query_optimizer._values import plain, restored
 from sergas.optimizations.query_optimizer._workload import Workload, WorkloadQuery
 
 __all__ = ["QueryRecord", "Recorder", "load_workload", "record", "save_workload"]
@@ -164,7 +162,7 @@ def save_workload(workload: Workload, path: str | PathLike[str]) -> None:
         queries=tuple(
             _Query(
                 sql=query.sql,
-                samples=tuple(_plain(sample) for sample in query.samples),
+                samples=tuple(plain(sample) for sample in query.samples),
                 count=query.count,
                 fingerprint=query.fingerprint,
                 kind=query.kind,
@@ -202,7 +200,7 @@ def load_workload(path: str | PathLike[str]) -> Workload:
         queries=tuple(
             WorkloadQuery(
                 sql=query.sql,
-                samples=tuple(_restored(sample) for sample in query.samples),
+                samples=tuple(restored(sample) for sample in query.samples),
                 count=query.count,
                 fingerprint=query.fingerprint,
                 kind="write" if query.kind == "write" else "read",
@@ -210,66 +208,3 @@ def load_workload(path: str | PathLike[str]) -> Workload:
             for query in file.queries
         )
     )
-
-
-_AS_TEXT: dict[type, str] = {
-    decimal.Decimal: "decimal",
-    uuid.UUID: "uuid",
-    dt.datetime: "datetime",
-    dt.date: "date",
-    dt.time: "time",
-}
-
-
-def _plain(value: Any) -> Any:
-    """A value in JSON: what JSON does not have is an object that names its type."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return {"type": "bytes", "value": base64.b64encode(bytes(value)).decode()}
-    if isinstance(value, Mapping):
-        return {"type": "named", "value": {str(k): _plain(v) for k, v in value.items()}}
-    if isinstance(value, Sequence):
-        return [_plain(part) for part in value]
-    if isinstance(value, dt.timedelta):
-        return {"type": "timedelta", "value": value.total_seconds()}
-    for kind, name in _AS_TEXT.items():
-        if isinstance(value, kind):
-            text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-            return {"type": name, "value": text}
-    raise WorkloadError(
-        f"save_workload: got a parameter of type {type(value).__qualname__}, needed text, numbers, "
-        "bytes, dates, times, UUIDs, or lists of these"
-    )
-
-
-_FROM_TEXT: dict[str, Any] = {
-    "bytes": base64.b64decode,
-    "decimal": decimal.Decimal,
-    "uuid": uuid.UUID,
-    "datetime": dt.datetime.fromisoformat,
-    "date": dt.date.fromisoformat,
-    "time": dt.time.fromisoformat,
-    "timedelta": lambda seconds: dt.timedelta(seconds=seconds),
-}
-
-
-def _restored(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_restored(part) for part in value)
-    if not isinstance(value, dict):
-        return value
-    kind, inner = value.get("type"), value.get("value")
-    if kind == "named" and isinstance(inner, dict):
-        return {name: _restored(part) for name, part in inner.items()}
-    if kind in _FROM_TEXT:
-        try:
-            return _FROM_TEXT[kind](inner)
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise WorkloadError(f"a workload's parameter is no {kind}: {inner!r}") from error
-    raise WorkloadError(f"a workload's parameter is of unknown type {kind!r}")
-
-
-def innermost(site: CallSite) -> Frame | None:
-    """The line that executed."""
-    return site[0] if site else None
