@@ -5,9 +5,26 @@ cross a fork, and asv_runner times single calls of a benchmark that has a `setup
 """
 
 import functools
+import itertools
 import sqlite3
+from collections.abc import Sequence
 
-from sergas.optimizations.query_optimizer import IndexEvaluation, QueryOptimizer
+from sergas.optimizations.query_optimizer import (
+    CachedConnection,
+    IndexEvaluation,
+    Keyset,
+    QueryOptimizer,
+    RecordedConnection,
+    Recorder,
+    ResultCache,
+    ThreadBatchLoader,
+    detect_n_plus_one,
+    fingerprint,
+    insert_many,
+    lint,
+    record,
+    upsert_many,
+)
 
 ROWS = 1_000
 QUERIES = {
@@ -110,3 +127,111 @@ class AdvisedSize:
 
     def track_suggested_index(self) -> int:
         return advised().size_bytes
+
+
+LOOKUP = "SELECT id, owner FROM accounts WHERE owner = ? AND status = ? ORDER BY id"
+
+
+@functools.cache
+def recorded() -> sqlite3.Connection:
+    """As the seeded database, with a class that can tell what it executes."""
+    made = sqlite3.connect(":memory:", isolation_level=None, factory=RecordedConnection)
+    connection().backup(made)
+    return made
+
+
+@functools.cache
+def recorder() -> Recorder:
+    """Knows the statement already."""
+    return Recorder()
+
+
+class Naming:
+    """What a fingerprint costs: seen before, and new each time."""
+
+    def time_known_text(self) -> None:
+        fingerprint(LOOKUP, "sqlite")
+
+    def time_new_text_of_a_known_shape(self) -> None:
+        number = next(NUMBERS)
+        fingerprint(f"SELECT id FROM accounts WHERE id = {number}", "sqlite")  # noqa: S608 - a number
+
+    def time_lint(self) -> None:
+        lint(QUERIES["cte"])
+
+
+class Recording:
+    """A point read on a connection that can be heard: with nobody listening, and with somebody."""
+
+    def time_unheard(self) -> None:
+        recorded().execute(LOOKUP, ("owner 7", "open")).fetchall()
+
+    def time_recorded(self) -> None:
+        with record(recorded(), recorder=recorder()):
+            for _ in range(10):
+                recorded().execute(LOOKUP, ("owner 7", "open")).fetchall()
+
+    def time_watched_for_n_plus_one(self) -> None:
+        with detect_n_plus_one(recorded()):
+            for _ in range(10):
+                recorded().execute(LOOKUP, ("owner 7", "open")).fetchall()
+
+
+@functools.cache
+def pages() -> Keyset:
+    """Fifty accounts a page."""
+    return Keyset("SELECT id, owner FROM accounts", ["id"], limit=50)
+
+
+@functools.cache
+def first_token() -> str:
+    """Of the second page."""
+    token = pages().page(connection()).next
+    assert token is not None
+    return token
+
+
+@functools.cache
+def kept() -> CachedConnection:
+    """A connection whose results are kept."""
+    return ResultCache().on(connection())
+
+
+class Reading:
+    """A page by key, a result that is kept, and keys that are collected."""
+
+    def time_page(self) -> None:
+        pages().page(connection(), first_token())
+
+    def time_kept_result(self) -> None:
+        kept().query(LOOKUP, ("owner 7", "open"))
+
+    def time_collected_keys(self) -> None:
+        loader: ThreadBatchLoader[int, int] = ThreadBatchLoader(negatives, wait_s=0.0)
+        loader.load_many(range(100))
+
+
+def negatives(keys: Sequence[int]) -> dict[int, int]:
+    """An answer for each key."""
+    return {key: -key for key in keys}
+
+
+class Writing:
+    """A thousand rows at once, taken back."""
+
+    def time_insert_1000(self) -> None:
+        made = connection()
+        made.execute("BEGIN")
+        insert_many(made, "deals", ("account_id", "amount"), ROWS_TO_WRITE)
+        made.rollback()
+
+    def time_upsert_1000(self) -> None:
+        made = connection()
+        made.execute("BEGIN")
+        upsert_many(made, "accounts", ("id",), ("owner",), ACCOUNTS_TO_WRITE)
+        made.rollback()
+
+
+NUMBERS = itertools.count()
+ROWS_TO_WRITE = [(number, 1.0) for number in range(1_000)]
+ACCOUNTS_TO_WRITE = [(number, "owner") for number in range(500, 1_500)]
