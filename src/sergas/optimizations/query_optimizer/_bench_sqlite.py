@@ -30,9 +30,10 @@ __all__ = ["SqliteBench"]
 
 _TICK = 16
 """Instructions between two calls of the handler that counts: a cost is exact but for one of them,
-and counting takes a tenth of the time instead of two thirds."""
-_ENTRY_STEPS = 60.0
-"""What writing one entry of an index costs in instructions of ordinary kind; see decision 21."""
+rounded up. A call for each instruction makes a statement about three times as slow."""
+_ENTRY_STEPS = 290.0
+"""What writing one entry of an index takes, in the time of so many steps of a query; measured by
+tools/evaluation/advice_write_cost.py, see decision 21."""
 _SAVEPOINT = "sergas_write"
 
 
@@ -180,7 +181,7 @@ class SqliteBench:
             ) from error
         finally:
             connection.set_progress_handler(None, 0)
-        return float((ticks_max - operator.length_hint(ticks)) * _TICK)
+        return float((ticks_max - operator.length_hint(ticks) + 1) * _TICK)  # the last is begun
 
 
 def _check_kind(statement: Statement) -> None:
