@@ -13,7 +13,7 @@ that is rolled back.
 import sqlite3
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from sergas.errors import QueryPlanError
@@ -27,6 +27,8 @@ Prepare = Callable[[sqlite3.Connection], object]
 """Makes a connection able to run the program's statements: registers functions and collations."""
 
 _CACHE_KIB = 512 * 1024
+_BUSY_WAIT_S = 0.1
+_BUSY_WAITS_MAX = 50
 
 
 def copied(source: sqlite3.Connection, prepare: Prepare | None = None) -> sqlite3.Connection:
@@ -38,7 +40,7 @@ def copied(source: sqlite3.Connection, prepare: Prepare | None = None) -> sqlite
     copy = sqlite3.connect("", isolation_level=None, cached_statements=0)
     try:
         with translated("copy", "main"):
-            source.backup(copy)
+            _copy(source, copy)
         copy.execute("PRAGMA journal_mode = MEMORY")
         copy.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if prepare is not None:
@@ -49,6 +51,38 @@ def copied(source: sqlite3.Connection, prepare: Prepare | None = None) -> sqlite
         copy.close()
         raise
     return copy
+
+
+def _copy(source: sqlite3.Connection, copy: sqlite3.Connection) -> None:
+    """Copy all pages, those of an open transaction of the source too."""
+    if not source.in_transaction:
+        source.backup(copy, progress=_Patience(), sleep=_BUSY_WAIT_S)
+        return
+    # A backup waits for its own source's transaction for ever.
+    if not hasattr(source, "serialize"):
+        raise QueryPlanError(
+            "QueryOptimizer: this SQLite copies no database in an open transaction; commit first"
+        )
+    pages = bytearray(source.serialize())
+    pages[18:20] = b"\x01\x01"  # a copy in memory keeps no write-ahead log
+    with closing(sqlite3.connect(":memory:")) as staged:
+        staged.deserialize(bytes(pages))
+        staged.backup(copy)
+
+
+class _Patience:
+    """Ends a backup that is kept waiting by another connection's lock."""
+
+    def __init__(self) -> None:
+        self._waits = 0
+
+    def __call__(self, status: int, _remaining: int, _total: int) -> None:
+        self._waits += status in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        if self._waits > _BUSY_WAITS_MAX:
+            raise QueryPlanError(
+                f"QueryOptimizer: the database was locked by another connection for"
+                f" {_BUSY_WAITS_MAX * _BUSY_WAIT_S:g} s; ask when its transaction is over"
+            )
 
 
 def thinned(copy: sqlite3.Connection, rows_max: int) -> Mapping[str, int]:

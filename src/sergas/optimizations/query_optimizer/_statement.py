@@ -140,7 +140,7 @@ def translated(step: str, sql: str) -> Iterator[None]:
     """SQLite's errors as `QueryPlanError`, with the statement."""
     try:
         yield
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
         if isinstance(error, QueryPlanError):
             raise
         raise QueryPlanError(f"QueryOptimizer: cannot {step} {sql!r}: {error}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sergas.errors import QueryPlanError
-from sergas.optimizations.query_optimizer import QueryOptimizer, Workload, WorkloadQuery
+from sergas.optimizations.query_optimizer import QueryOptimizer, Workload, WorkloadQuery, _scratch
 from sergas.optimizations.query_optimizer._advise import size_of
 
 BY_OWNER = WorkloadQuery(sql="SELECT * FROM accounts WHERE owner = ?", samples=(("owner 7",),))
@@ -196,6 +196,22 @@ def test_an_open_transaction_is_seen_and_goes_on(connection: sqlite3.Connection)
     assert connection.in_transaction
     connection.rollback()
     assert connection.execute("SELECT count(*) FROM fresh").fetchone() == (0,)
+
+
+def test_a_database_that_others_lock_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for without end."""
+    monkeypatch.setattr(_scratch, "_BUSY_WAITS_MAX", 1)
+    path = tmp_path / "accounts.db"
+    with (
+        closing(sqlite3.connect(path)) as other,
+        closing(sqlite3.connect(path, timeout=0)) as reader,
+    ):
+        other.execute("CREATE TABLE t (a)")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(QueryPlanError, match="locked"):
+            QueryOptimizer(reader).advise(Workload.of(["SELECT * FROM t"]))
 
 
 def test_a_closed_connection_is_told() -> None:
