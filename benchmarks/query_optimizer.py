@@ -18,6 +18,7 @@ from sergas.optimizations.query_optimizer import (
     Recorder,
     ResultCache,
     ThreadBatchLoader,
+    Workload,
     detect_n_plus_one,
     fingerprint,
     insert_many,
@@ -106,6 +107,13 @@ class Advice:
 
     def peakmem_suggest(self) -> None:
         optimizer().suggest(QUERIES["scan"])
+
+
+class WorkloadAdvice:
+    """Indexes for three statements together: copy, search, and words."""
+
+    def time_advise(self) -> None:
+        optimizer().advise(Workload.of(QUERIES.values()), "1MB")
 
 
 class AdvisedSteps:
