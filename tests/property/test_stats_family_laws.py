@@ -157,7 +157,7 @@ def by_looks(
 ) -> tuple[list[Conclusion], int]:
     """Follow one exchange look by look: every conclusion, and how many rows ended too early."""
     conclusions = [OPEN] * len(record)
-    for pairs, share in zip(RULE.looks, RULE.shares, strict=True):
+    for index, (pairs, share) in enumerate(zip(RULE.looks, RULE.shares, strict=True)):
         judged = [i for i, c in enumerate(conclusions) if c is OPEN and record[i].size >= pairs]
         if not judged:
             break
@@ -166,7 +166,7 @@ def by_looks(
             [record[i][:pairs] * signs[:pairs] for i in judged],
             settled=[SAME if c is OPEN else c for c in others],
             share=share,
-            rule=RULE,
+            rule=RULE.at_look(index),
             min_effects=effects[judged],
             families=families[judged],
         )
