@@ -167,9 +167,10 @@ def test_a_smaller_p_or_a_larger_level_loses_no_rejection(
 @law
 @given(st.floats(-60.0, 60.0), st.floats(-60.0, 60.0), st.floats(1.0, 1e7))
 def test_a_larger_t_has_no_larger_p(t: float, other: float, df: float) -> None:
-    """The survival function falls, and stays a probability."""
+    """The survival function falls, to the rounding of its series, and stays a probability."""
     low, high = student_t_sf(sorted([t, other]), df).tolist()
-    assert 0.0 <= high <= low <= 1.0
+    assert 0.0 <= high <= low * (1.0 + 1e-12)
+    assert low <= 1.0
 
 
 @law
