@@ -242,11 +242,16 @@ def test_forgotten_pool_ends_its_threads_and_says_so() -> None:
         links.append(Link())
         return links[-1]
 
-    pool = ConnectionPool(connect, min_size=2)
-    pool.open(wait=True)
-    with pytest.warns(ResourceWarning, match="unclosed 'pool'"):
-        del pool  # in here: it may end at once, or when a thread lets go of it
+    held = [ConnectionPool(connect, min_size=2)]
+    held[0].open(wait=True)
+
+    def forget() -> None:
+        held.clear()
         until(lambda: gc.collect() == 0 and links[1].events)
+
+    # The pool may end at once, or when a thread lets go of it.
+    with pytest.warns(ResourceWarning, match="unclosed 'pool'"):
+        forget()
     assert [link.events for link in links] == [["close"], ["close"]]
     until(lambda: set(threading.enumerate()) == before)
 
