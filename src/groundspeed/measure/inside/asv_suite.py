@@ -178,14 +178,15 @@ def imported_files() -> dict[str, str]:
     """The file of every imported module, by its name.
 
     Those of this folder are left out: they are the ruler, also where what is measured is the
-    checkout they are in.
+    checkout they are in. So is the program that runs, which multiprocessing gives a second name.
     """
     ruler = __name__.partition(".")[0]
+    program = sys.modules.get("__main__")
     return {
         name: file
         for name, module in list(sys.modules.items())
         if (file := getattr(module, "__file__", None))
-        and name != "__main__"
+        and module is not program
         and name.partition(".")[0] != ruler
     }
 
