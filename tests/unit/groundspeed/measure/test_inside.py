@@ -194,6 +194,7 @@ def test_the_ruler_is_nobodys_foreign_file() -> None:
     """What takes the samples may lie in the very checkout that is measured."""
     names = {name.partition(".")[0] for name in imported_files()}
     assert imported_files.__module__.partition(".")[0] not in names
+    assert {"pytest", "json"} <= names
 
 
 def test_the_program_that_runs_is_no_imported_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,4 +202,3 @@ def test_the_program_that_runs_is_no_imported_file(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "/somewhere/launch.py", raising=False)
     monkeypatch.setitem(sys.modules, "__mp_main__", sys.modules["__main__"])
     assert "/somewhere/launch.py" not in imported_files().values()
-    assert {"pytest", "json"} <= names
