@@ -9,13 +9,56 @@ from groundspeed.load._result import (
     Samples,
     StageSpan,
 )
+from groundspeed.load.correction import corrected_for_omission
+from groundspeed.load.models import (
+    Closed,
+    Model,
+    Open,
+    PartlyOpen,
+    Ramp,
+    Soak,
+    Spike,
+    Stage,
+    Steady,
+)
+from groundspeed.load.running import Progress, run
+from groundspeed.load.scenario import (
+    Cache,
+    Call,
+    Http,
+    Operation,
+    Scenario,
+    Sql,
+    Target,
+    read_scenario,
+)
 
 __all__ = [
     "OK",
+    "Cache",
+    "Call",
+    "Closed",
     "GeneratorFacts",
+    "Http",
     "LoadResult",
+    "Model",
+    "Open",
+    "Operation",
     "Overflow",
+    "PartlyOpen",
+    "Progress",
+    "Ramp",
     "Resources",
     "Samples",
+    "Scenario",
+    "Soak",
+    "Spike",
+    "Sql",
+    "Stage",
     "StageSpan",
+    "Steady",
+    "Target",
+    "corrected_for_omission",
+    "read_scenario",
+    "run",
 ]
