@@ -19,25 +19,31 @@ import numpy.typing as npt
 
 from groundspeed.errors import TooFewSamplesError
 from groundspeed.stats.arrays import FloatArray, IntArray, finite_vector
-from groundspeed.stats.distributions import student_t_ppf
+from groundspeed.stats.distributions import student_t_ppf, student_t_sf
 from groundspeed.stats.quantile import (
     CONFIDENCE,
     OrderedSamples,
     QuantileEstimate,
     estimate_quantile,
+    interval_ranks,
     percentile_name,
     quantile_rank,
+    samples_needed,
+    value_between,
 )
 
-__all__ = ["BLOCKS_MIN", "DRAWS", "BlockedSamples", "block_interval", "is_correlated"]
+__all__ = ["BLOCKS_MIN", "DRAWS", "BlockedSamples", "block_interval", "inflation", "is_correlated"]
 
 BLOCKS_MIN = 20
 """Fewer blocks say too little of how blocks differ."""
 
 DRAWS = 1000
 
-# One run of independent samples in a thousand is taken for correlated.
-_CORRELATED_DEVIATIONS = 3.09
+# One run of independent samples in ten is taken for correlated.
+_CORRELATED_DEVIATIONS = 1.28
+_TAIL_MIN = 1e-12
+# What samples are worth is itself only estimated, and too high where a tail has few clusters.
+_SURE_OF_WORTH = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +97,7 @@ class BlockedSamples:
         """A quantile with the interval that fits how the samples hang together.
 
         Independent samples have that of their ranks. Where they are correlated it is widened to
-        hold that of the block bootstrap.
+        hold that of the block bootstrap, and that of as many independent samples as they are worth.
 
         Raises:
             TooFewSamplesError: If there are too few samples or, of correlated ones, blocks.
@@ -100,33 +106,92 @@ class BlockedSamples:
         estimate = estimate_quantile(self.ordered, q, confidence=confidence)
         if not is_correlated(self, q):
             return estimate
-        low, high = block_interval(self, q, rng, confidence=confidence)
-        return replace(estimate, low=min(estimate.low, low), high=max(estimate.high, high))
+        drawn = block_interval(self, q, rng, confidence=confidence)
+        worth = _effective_interval(self, q, confidence)
+        return replace(
+            estimate,
+            low=min(estimate.low, drawn[0], worth[0]),
+            high=max(estimate.high, drawn[1], worth[1]),
+        )
 
 
 def is_correlated(samples: BlockedSamples, q: float) -> bool:
-    """Whether blocks differ more in their share above the quantile than independent samples would.
+    """Whether blocks differ more in their share from the quantile on than if independent.
 
-    The sum of the blocks' squared deviations is chi-square, here by the approximation of Wilson and
-    Hilferty. One block, or a quantile that never came back, shows nothing.
+    By chi-square at one in ten, in the approximation of Wilson and Hilferty: to widen an interval
+    for nothing costs less than to miss what hangs together. One block, or a quantile that never
+    came back, shows nothing.
+
+    Raises:
+        ValueError: If q is not in (0, 1).
+    """
+    df = len(samples.blocks) - 1
+    if df < 1:
+        return False
+    scale = 2.0 / (9.0 * df)
+    limit = 1.0 - scale + _CORRELATED_DEVIATIONS * math.sqrt(scale)
+    return math.cbrt(inflation(samples, q)) > limit
+
+
+def inflation(samples: BlockedSamples, q: float) -> float:
+    """How many times as much blocks vary in their share from the quantile on as if independent.
+
+    The design effect: n samples say as much of the quantile as n / inflation independent ones. 0
+    where nothing lies below it, or there is only one block.
 
     Raises:
         ValueError: If q is not in (0, 1).
     """
     value = samples.ordered.quantile(q)
-    if len(samples.blocks) < 2 or not math.isfinite(value):  # noqa: PLR2004 - a difference takes two
-        return False
     sizes = np.array([block.size for block in samples.blocks], dtype=np.float64)
     above = np.array(
-        [block.size - np.searchsorted(block, value, side="right") for block in samples.blocks]
+        [block.size - np.searchsorted(block, value, side="left") for block in samples.blocks]
     )
     share = float(above.sum() / sizes.sum())
-    if share == 0.0:
-        return False
-    df = sizes.size - 1
-    chi_square = float(((above - sizes * share) ** 2 / (sizes * share * (1.0 - share))).sum())
-    scale = 2.0 / (9.0 * df)
-    return math.cbrt(chi_square / df) > 1.0 - scale + _CORRELATED_DEVIATIONS * math.sqrt(scale)
+    if share == 1.0 or sizes.size == 1:
+        return 0.0
+    squares = (above - sizes * share) ** 2 / (sizes * share * (1.0 - share))
+    return float(squares.sum() / (sizes.size - 1))
+
+
+def _effective_interval(
+    samples: BlockedSamples, q: float, confidence: float
+) -> tuple[float, float]:
+    """The interval of so many independent samples as these are worth, by Student's t.
+
+    Ranks keep the skewness of a tail that few clusters reach, which drawing the clusters again
+    underrates (Woodruff 1952, Journal of the American Statistical Association 47).
+    """
+    count = samples.ordered.count
+    worth = max(1, round(count / max(1.0, inflation(samples, q))))
+    stretch = _student_over_normal(len(samples.blocks), confidence)
+    # The normal tail at the t quantile: a confidence above the asked one.
+    tail = float(student_t_sf(stretch * _normal_quantile(confidence), np.inf))
+    wider = 1.0 - 2.0 * max(tail, _TAIL_MIN)
+    needed = _SURE_OF_WORTH * samples_needed(q, confidence=wider)
+    if worth < needed:
+        raise TooFewSamplesError(
+            f"{percentile_name(q)}: got {count} samples that hang together and say as much as "
+            f"{worth}, needed as much as {needed}; measure longer"
+        )
+    low, high = interval_ranks(worth, q, confidence=wider)
+    return (
+        value_between(samples.ordered, _scaled(low, worth, count)),
+        value_between(samples.ordered, _scaled(high, worth, count)),
+    )
+
+
+def _scaled(rank: float, worth: int, count: int) -> float:
+    return min(max((rank - 0.5) / worth * count + 0.5, 1.0), float(count))
+
+
+def _normal_quantile(confidence: float) -> float:
+    return -float(student_t_ppf((1.0 - confidence) / 2.0, np.inf))
+
+
+def _student_over_normal(blocks: int, confidence: float) -> float:
+    t = -float(student_t_ppf((1.0 - confidence) / 2.0, blocks - 1.0))
+    return t / _normal_quantile(confidence)
 
 
 def block_interval(
@@ -194,9 +259,7 @@ def _drawn_ranks(samples: BlockedSamples, q: float, weights: IntArray) -> IntArr
 
 def _stretched(drawn: IntArray, rank: int, blocks: int, confidence: float) -> tuple[int, int]:
     tail = (1.0 - confidence) / 2.0
-    # The largest df there is stands for the normal distribution.
-    t, normal = student_t_ppf(np.array([tail, tail]), np.array([blocks - 1.0, np.inf]))
-    stretch = float(t / normal) * math.sqrt(blocks / (blocks - 1.0))
+    stretch = _student_over_normal(blocks, confidence) * math.sqrt(blocks / (blocks - 1.0))
     low = drawn[max(0, math.floor(tail * drawn.size))]
     high = drawn[min(drawn.size - 1, math.ceil((1.0 - tail) * drawn.size) - 1)]
     return (

@@ -31,6 +31,7 @@ __all__ = [
     "percentile_name",
     "quantile_rank",
     "samples_needed",
+    "value_between",
 ]
 
 CONFIDENCE = 0.95
@@ -215,14 +216,19 @@ def estimate_quantile(
     return QuantileEstimate(
         q=q,
         value=ranked.value_at_rank(quantile_rank(ranked.count, q)),
-        low=_between(ranked, low),
-        high=_between(ranked, high),
+        low=value_between(ranked, low),
+        high=value_between(ranked, high),
         confidence=confidence,
         count=ranked.count,
     )
 
 
-def _between(ranked: Ranked, rank: float) -> float:
+def value_between(ranked: Ranked, rank: float) -> float:
+    """The value at a rank between two whole ones, on the straight line between theirs.
+
+    Raises:
+        ValueError: If there is no such rank.
+    """
     whole = math.floor(rank)
     part = rank - whole
     value = ranked.value_at_rank(whole)

@@ -19,14 +19,14 @@ def stalls(rng: np.random.Generator, *, seconds: int = 60) -> tuple[np.ndarray, 
 
 
 def test_independent_samples_keep_the_interval_of_their_ranks() -> None:
-    """Blocks of them differ no more than chance says, in all but one run in a thousand."""
+    """Blocks of them differ no more than chance says, in nine runs of ten."""
     rng = np.random.default_rng(1)
     starts = np.arange(5000) / 100.0
     called = [
         is_correlated(BlockedSamples.of(rng.exponential(size=5000), starts, length=1.0), 0.95)
         for _ in range(400)
     ]
-    assert sum(called) <= 4
+    assert 15 <= sum(called) <= 65
     samples = BlockedSamples.of(rng.exponential(size=5000), starts, length=1.0)
     assert samples.estimate(0.95, rng) == samples.ordered.estimate(0.95)
 
@@ -63,10 +63,10 @@ def test_weighing_blocks_is_copying_them(seed: int, q: float, lost: int) -> None
 def test_what_never_came_back_is_drawn_too() -> None:
     """A block in which all failed makes the upper end infinite, and no warning."""
     rng = np.random.default_rng(4)
-    values = rng.uniform(size=3000)
-    values[600:750] = math.inf
-    samples = BlockedSamples.of(values, np.arange(3000) / 100, length=1.0)
-    estimate = samples.estimate(0.95, rng)
+    values = rng.uniform(size=30_000)
+    values[np.arange(30_000) // 100 % 12 == 0] = math.inf
+    samples = BlockedSamples.of(values, np.arange(30_000) / 100, length=1.0)
+    estimate = samples.estimate(0.9, rng)
     assert estimate.high == math.inf
     lost = BlockedSamples.of(np.full(100, math.inf), np.arange(100), length=1.0)
     assert not is_correlated(lost, 0.5)
@@ -100,3 +100,13 @@ def test_bad_input_is_refused() -> None:
         BlockedSamples.of([1.0], [0.0], length=0)
     assert not is_correlated(BlockedSamples.of([1.0, 2.0], [0.0, 0.5], length=1.0), 0.5)
     assert not is_correlated(BlockedSamples.of([1.0, 1.0], [0.0, 1.5], length=1.0), 0.5)
+
+
+def test_samples_that_are_worth_too_few_are_refused() -> None:
+    """Thousands that were slow together say as much of p95 as a handful."""
+    values = np.where(np.arange(3000) // 100 % 15 == 0, 1.0, 0.001)
+    samples = BlockedSamples.of(values, np.arange(3000) / 100, length=1.0)
+    with pytest.raises(
+        TooFewSamplesError, match=r"got 3000 samples that hang together and say as much as \d\d,"
+    ):
+        samples.estimate(0.95, np.random.default_rng(6))
