@@ -6,6 +6,9 @@ Each also inherits the built-in that a caller would expect, so `except TimeoutEr
 from collections.abc import Mapping
 
 __all__ = [
+    "AccountError",
+    "AccountNotFoundError",
+    "AccountValueError",
     "BackendUnavailableError",
     "BatchError",
     "CacheError",
@@ -31,12 +34,18 @@ __all__ = [
     "ProcessorValueError",
     "QueryPlanError",
     "RecursiveLoadError",
+    "SchemaVersionError",
     "SergasError",
     "ServerError",
     "ServerNotFoundError",
     "ServerNotOursError",
     "ServerStartError",
+    "SettingsError",
+    "StoreError",
+    "StoreFullError",
+    "StoreUnavailableError",
     "UncacheableError",
+    "VersionConflictError",
     "WorkerCrashedError",
     "WorkloadError",
     "WriteBehindError",
@@ -185,3 +194,47 @@ class ServerStartError(ServerError, RuntimeError):
 
 class ServerNotOursError(ServerError, RuntimeError):
     """Something was asked of a server that it cannot do as it was had: a given one is not ended."""
+
+
+class SettingsError(SergasError, ValueError):
+    """A setting has a value that means nothing; the message names it and what it takes."""
+
+
+class AccountError(SergasError):
+    """The account service could not do what was asked."""
+
+
+class AccountNotFoundError(AccountError, LookupError):
+    """There is no account with that id."""
+
+
+class AccountValueError(AccountError, ValueError):
+    """A value given to the account service is out of its range."""
+
+
+class VersionConflictError(AccountError, RuntimeError):
+    """Accounts have changed since they were read; nothing was written.
+
+    Attributes:
+        versions: The version that each of them has now, by id.
+    """
+
+    def __init__(self, message: str, *, versions: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.versions = dict(versions)
+
+
+class StoreError(AccountError, OSError):
+    """The database failed at what was asked."""
+
+
+class StoreUnavailableError(StoreError, ConnectionError):
+    """The database cannot be reached, or has no free connection in time."""
+
+
+class StoreFullError(StoreError):
+    """The database has no room left on its disk; nothing was written."""
+
+
+class SchemaVersionError(StoreError):
+    """The database's tables are older or newer than this program."""

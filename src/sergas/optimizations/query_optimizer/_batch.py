@@ -144,14 +144,20 @@ def _written(
             start += len(part)
         connection.execute(f"RELEASE SAVEPOINT {savepoint}")
     except BaseException:
-        connection.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
-        connection.execute(f"RELEASE SAVEPOINT {savepoint}")
-        if is_ours:
-            connection.rollback()
+        if not _has_ended(connection):
+            connection.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
+            connection.execute(f"RELEASE SAVEPOINT {savepoint}")
+            if is_ours:
+                connection.rollback()
         raise
     if is_ours:
         connection.commit()
     return count
+
+
+def _has_ended(connection: Any) -> bool:
+    """Whether SQLite has rolled everything back by itself, as it does on a full disk."""
+    return isinstance(connection, sqlite3.Connection) and not connection.in_transaction
 
 
 def _is_in_transaction(connection: Any) -> bool:
@@ -182,6 +188,8 @@ def _written_or_blamed(
     try:
         count = write(connection, target, part)
     except Exception as error:
+        if _has_ended(connection):
+            raise BatchError(f"{target.table}: nothing can be written: {error}") from error
         connection.execute("ROLLBACK TO SAVEPOINT batch_part")
         number, reason = _blamed(connection, target, part, write, error)
         row = f"row {start + number}" if number is not None else "a row"

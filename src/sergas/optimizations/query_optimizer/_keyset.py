@@ -153,6 +153,20 @@ class Keyset:
         )
         return sql, parameters
 
+    def token_after(self, values: Sequence[Any]) -> str:
+        """The token of the page that begins after a row with these keys.
+
+        For those who put pages of several databases together.
+
+        Raises:
+            PageError: If there are not as many values as keys.
+        """
+        if len(values) != len(self._keys):
+            raise PageError(
+                f"Keyset: got {len(values)} values, needed one a key, {len(self._keys)}"
+            )
+        return self._sealed(values, is_backward=False)
+
     def _ordered(self, key: Key) -> str:
         way = " DESC" if key.is_descending else ""
         nulls = "" if key.nulls is None else f" NULLS {key.nulls.upper()}"
@@ -198,6 +212,9 @@ class Keyset:
             # Tuples and sqlite3.Row go by place; what psycopg's dict_row gives by name.
             at = key.column if isinstance(row, Mapping) else columns.index(key.column)
             values.append(row[at])
+        return self._sealed(values, is_backward=is_backward)
+
+    def _sealed(self, values: Sequence[Any], *, is_backward: bool) -> str:
         try:
             body = msgspec.json.encode([is_backward, [plain(value) for value in values]])
         except WorkloadError as error:

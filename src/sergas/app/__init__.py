@@ -1,0 +1,5 @@
+"""The program `sergas`: where the parts are put together, and its command line."""
+
+from sergas.app.cli import main
+
+__all__ = ["main"]
