@@ -200,7 +200,7 @@ def test_many_writes_are_all_or_none(make: Make) -> None:
             ),
             (
                 [AccountChange(id=second.id, patch=AccountPatch(version=1, name="x"))] * 2,
-                AccountValueError,
+                VersionConflictError,
             ),
         ):
             good = AccountChange(id=first.id, patch=AccountPatch(version=1, name="good"))

@@ -111,7 +111,8 @@ def test_many_at_once(client: Any) -> None:
     change = Change(
         account_id="acc_000009", version=found.accounts[0].version, fields={"phone": "9"}
     )
-    created, changed = client.accounts.write_many([{"name": "n", "owner_id": "own_001"}], [change])
+    new = {"name": "n", "owner_id": "own_001"}
+    changed, created = client.accounts.write_many([change, new])
     assert (created.version, changed.phone) == (1, "9")
     assert client.search("pricing", limit=3)[0].activity.account_id.startswith("acc_")
 

@@ -23,7 +23,7 @@ from sergas.accounts.model import (
     NewAccount,
     NewActivity,
 )
-from sergas.errors import AccountNotFoundError, AccountValueError, VersionConflictError
+from sergas.errors import AccountNotFoundError, VersionConflictError
 from sergas.optimizations.query_optimizer import insert_many, update_many
 
 __all__ = [
@@ -108,9 +108,12 @@ def write_many(
     """Create and change many accounts by four statements, however many there are."""
     wanted = {change.id: change.patch.version for change in changes}
     if len(wanted) != len(changes):
-        twice = sorted({c.id for c in changes if [d.id for d in changes].count(c.id) > 1})
-        raise AccountValueError(
-            f"accounts: {', '.join(twice)} shall be changed twice in one write, needed each once"
+        seen = [change.id for change in changes]
+        twice = sorted(one for one in wanted if seen.count(one) > 1)
+        raise VersionConflictError(
+            f"accounts: {', '.join(twice)} shall be changed twice in one write, which makes the"
+            " second change one of an old version; write each once",
+            versions={},
         )
     known = _locked(connection, dialect, sorted(wanted))
     if any(

@@ -66,7 +66,9 @@ _NO_NUL = r"^[^\x00]*$"
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255, pattern=_NO_NUL)]
 Short: TypeAlias = Annotated[str, Meta(max_length=255, pattern=_NO_NUL)]
 Text: TypeAlias = Annotated[str, Meta(max_length=10_000, pattern=_NO_NUL)]
-Email: TypeAlias = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+(?!\n)$")]
+Email: TypeAlias = Annotated[
+    str, Meta(max_length=254, pattern=r"^[^@ \t\r\n\x00]+@[^@ \t\r\n\x00]+(?!\n)$")
+]
 Id: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,50}(?!\n)$")]
 Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$")]
 Score: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
@@ -76,12 +78,10 @@ Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
 Tags: TypeAlias = Annotated[
     list[Annotated[str, Meta(max_length=50, pattern=_NO_NUL)]], Meta(max_length=50)
 ]
-# Whole numbers of up to 53 bits pass through every JSON reader unchanged.
-FieldNumber: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 CustomFields: TypeAlias = Annotated[
     dict[
         Annotated[str, Meta(min_length=1, max_length=50, pattern=_NO_NUL)],
-        Short | FieldNumber | float | bool | None,
+        Short | int | float | bool | None,
     ],
     Meta(max_length=50),
 ]

@@ -184,8 +184,7 @@ class AccountStore(Protocol):
 
         Raises:
             AccountNotFoundError: If one of those to change is not there.
-            VersionConflictError: If one has another version by now.
-            AccountValueError: If one is to be changed twice.
+            VersionConflictError: If one has another version by now, or is to be changed twice.
         """
         ...
 

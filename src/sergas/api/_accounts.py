@@ -91,15 +91,41 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     missing: list[str]
 
 
-class WriteMany(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Accounts to create and to change, at most a hundred together, all or none."""
+class Creation(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="create",
+):
+    """An account to create."""
 
-    create: Annotated[list[NewAccount], Meta(max_length=_WRITE_MAX)] = []
-    change: Annotated[list[AccountChange], Meta(max_length=_WRITE_MAX)] = []
+    account: NewAccount
+
+
+class Alteration(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="change",
+):
+    """An account to change."""
+
+    id: Id
+    patch: AccountPatch
+
+
+class WriteMany(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to create and to change, all or none; an account may be in it once."""
+
+    writes: Annotated[list[Creation | Alteration], Meta(min_length=1, max_length=_WRITE_MAX)]
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts as they are now: first the created ones, then the changed ones."""
+    """The accounts as they are now, in the order of the writes."""
 
     accounts: list[Account]
 
@@ -187,12 +213,17 @@ async def _read_many(call: Call) -> Answer:
 
 
 async def _write_many(call: Call) -> Answer:
-    asked: WriteMany = call.body
-    count = len(asked.create) + len(asked.change)
-    if not 1 <= count <= _WRITE_MAX:
-        raise ApiError(422, f"got {count} accounts to write, needed 1 to {_WRITE_MAX}")
-    written = await call.service.write_many(asked.create, asked.change, actor=call.client)
-    return json(Written(accounts=written))
+    writes: list[Creation | Alteration] = call.body.writes
+    new = [each.account for each in writes if isinstance(each, Creation)]
+    changes = [
+        AccountChange(id=each.id, patch=each.patch)
+        for each in writes
+        if isinstance(each, Alteration)
+    ]
+    written = await call.service.write_many(new, changes, actor=call.client)
+    created, changed = iter(written[: len(new)]), iter(written[len(new) :])
+    accounts = [next(created if isinstance(each, Creation) else changed) for each in writes]
+    return json(Written(accounts=accounts))
 
 
 async def _brief(call: Call) -> Answer:
@@ -265,7 +296,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="read_accounts",
         method="POST",
-        path="/v1/accounts/read",
+        path="/v1/bulk/read",
         summary="Read up to two hundred accounts at once.",
         handler=_read_many,
         body=ReadMany,
@@ -274,7 +305,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="write_accounts",
         method="POST",
-        path="/v1/accounts/write",
+        path="/v1/bulk/write",
         summary="Create and change up to a hundred accounts, all or none.",
         handler=_write_many,
         body=WriteMany,

@@ -1,13 +1,13 @@
 """The application: routes from the table, and one shape for what has no route."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from sergas.accounts.service import AccountService
 from sergas.api._accounts import OPERATIONS
@@ -23,6 +23,8 @@ from sergas.clock import Clock, WallClock
 from sergas.settings import Settings
 
 __all__ = ["make_api"]
+
+_NO_METHOD = 405
 
 
 def make_api(
@@ -73,6 +75,7 @@ def make_api(
             404: f"there is nothing at {request.url.path!r}; /openapi.json lists what there is",
             405: f"{request.method} is not for {request.url.path!r}",
         }
+        allowed = {"allow": _methods(operations, request.url.path)} if status == _NO_METHOD else {}
         request_id = request_id_of(dict(request.scope["headers"]))
         desk.metrics.observe("unknown", status, 0.0)
         return Response(
@@ -80,7 +83,7 @@ def make_api(
             status_code=status,
             headers={
                 "x-request-id": request_id,
-                **(getattr(error, "headers", None) or {}),
+                **allowed,
                 **({"connection": "close"} if LAST in request.scope else {}),
             },
             media_type="application/json",
@@ -96,3 +99,11 @@ def make_api(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _methods(operations: Sequence[Operation], path: str) -> str:
+    """Every method that a path has; Starlette names those of the first route only."""
+    methods = {
+        operation.method for operation in operations if compile_path(operation.path)[0].match(path)
+    }
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))

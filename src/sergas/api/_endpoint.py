@@ -134,9 +134,18 @@ class Endpoint:
         try:
             return self._decode.decode(body)  # type: ignore[union-attr] # asked before
         except msgspec.ValidationError as error:
-            raise ApiError(422, str(error)) from error
+            if "Expected `int`, got `float`" not in str(error):
+                raise ApiError(422, str(error)) from error
+            return self._decoded_whole(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ApiError(400, f"the body is not JSON: {error}") from error
+
+    def _decoded_whole(self, body: bytes) -> Any:
+        """The body with 1.0 read as 1, which JSON does not tell apart."""
+        try:
+            return msgspec.convert(_WHOLE.decode(body), self._operation.body)
+        except msgspec.ValidationError as error:
+            raise ApiError(422, str(error)) from error
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The body; one that is too long is read to its end, so that its sender reads the answer.
@@ -174,6 +183,15 @@ class Endpoint:
         return b"".join(parts)
 
 
+def _number(text: str) -> int | float:
+    """A number that is written with a fraction; JSON has no other difference between 1 and 1.0."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+_WHOLE = msgspec.json.Decoder(float_hook=_number)
+
+
 def _too_large(most: int) -> ApiError:
     # What is left of the body would be read as the next request.
     return ApiError(413, f"the body has more than {most:,} bytes", headers={"connection": "close"})
@@ -194,9 +212,13 @@ def _query(text: bytes, kind: type[msgspec.Struct]) -> Any:
     if len(asked) != len(pairs):
         raise ApiError(422, "got a query parameter twice, needed each once")
     try:
-        return msgspec.convert(asked, kind, strict=False)
+        query = msgspec.convert(asked, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ApiError(422, str(error)) from error
+    for name, value in asked.items():
+        if getattr(query, name) is None:  # a conversion that is not strict reads `null` as nothing
+            raise ApiError(422, f"got {name}={value!r}; leave it out instead")
+    return query
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:

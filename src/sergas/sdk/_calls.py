@@ -107,23 +107,29 @@ def read_accounts(account_ids: Sequence[str]) -> Request[Found]:
     """Many accounts at once."""
     return Request(
         method="POST",
-        target="/v1/accounts/read",
+        target="/v1/bulk/read",
         body=msgspec.json.encode({"ids": list(account_ids)}),
         answer=Found,
         is_safe=True,
     )
 
 
-def write_accounts(create: Sequence[AccountFields], change: Sequence[Change]) -> Request[Written]:
+def write_accounts(writes: Sequence[AccountFields | Change]) -> Request[Written]:
     """Many accounts created and changed, all or none."""
-    changes = [
-        {"id": each.account_id, "patch": {"version": each.version, **each.fields}}
-        for each in change
+    body = [
+        {
+            "kind": "change",
+            "id": each.account_id,
+            "patch": {"version": each.version, **each.fields},
+        }
+        if isinstance(each, Change)
+        else {"kind": "create", "account": each}
+        for each in writes
     ]
     return Request(
         method="POST",
-        target="/v1/accounts/write",
-        body=msgspec.json.encode({"create": list(create), "change": changes}),
+        target="/v1/bulk/write",
+        body=msgspec.json.encode({"writes": body}),
         answer=Written,
     )
 

@@ -170,12 +170,9 @@ class AsyncAccounts:
         found: Found = await self._call(_calls.read_accounts(account_ids))
         return found
 
-    async def write_many(
-        self, create: Sequence[AccountFields] = (), change: Sequence[Change] = ()
-    ) -> Sequence[Account]:
+    async def write_many(self, writes: Sequence[AccountFields | Change]) -> Sequence[Account]:
         """As `Accounts.write_many`."""
-        written = await self._call(_calls.write_accounts(create, change))
-        accounts: Sequence[Account] = written.accounts
+        accounts: Sequence[Account] = (await self._call(_calls.write_accounts(writes))).accounts
         return accounts
 
 

@@ -179,11 +179,9 @@ class Accounts:
         found: Found = self._call(_calls.read_accounts(account_ids))
         return found
 
-    def write_many(
-        self, create: Sequence[AccountFields] = (), change: Sequence[Change] = ()
-    ) -> Sequence[Account]:
-        """Create and change up to a hundred accounts, all or none."""
-        written: Sequence[Account] = self._call(_calls.write_accounts(create, change)).accounts
+    def write_many(self, writes: Sequence[AccountFields | Change]) -> Sequence[Account]:
+        """Create and change up to a hundred accounts, all or none; results in the same order."""
+        written: Sequence[Account] = self._call(_calls.write_accounts(writes)).accounts
         return written
 
 

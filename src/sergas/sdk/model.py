@@ -155,7 +155,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """Accounts as they are after a write: first the created ones, then the changed ones."""
+    """Accounts as they are after a write, in its order."""
 
     accounts: list[Account]
 
