@@ -2,9 +2,9 @@
 
     python -m tools.evaluation.api_document [--examples 200] [--seed 1]
 
-Every operation, with the checks that schemathesis has by default. One of them is left out for two operations: that
-whatever the document allows is accepted. A page's token is a text like any other to the document,
-and the service refuses those that it did not give out.
+Every operation, with the checks that schemathesis has by default. One of them is left out for two
+operations: that whatever the document allows is accepted. A page's token is a text like any other
+to the document, and the service refuses those that it did not give out.
 """
 
 import argparse

@@ -70,7 +70,7 @@ def seed(
     Args:
         store: Its tables have to be there and to be empty.
         plan: What to fill in.
-        workers: Processes that make rows, >= 1; None means one for each usable processor.
+        workers: Processes that make rows, None for one a usable processor; 1 makes them here.
 
     Raises:
         AccountValueError: If the store has accounts already.
@@ -85,7 +85,9 @@ def seed(
         )
     made = dict.fromkeys(COLUMNS, 0)
     made["owners"] = store.fill("owners", COLUMNS["owners"], owner_rows(plan.owners))
-    backend: Literal["serial", "process"] = "serial" if plan.accounts <= _FEW else "process"
+    backend: Literal["serial", "process"] = (
+        "serial" if plan.accounts <= _FEW or workers == 1 else "process"
+    )
     with ParallelProcessor(workers, backend=backend) as processor:
         for rows in processor.imap(rows_of, _blocks(plan)):
             for table, part in rows.items():
