@@ -42,8 +42,6 @@ DRAWS = 1000
 # One run of independent samples in ten is taken for correlated.
 _CORRELATED_DEVIATIONS = 1.28
 _TAIL_MIN = 1e-12
-# What samples are worth is itself only estimated, and too high where a tail has few clusters.
-_SURE_OF_WORTH = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +166,7 @@ def _effective_interval(
     # The normal tail at the t quantile: a confidence above the asked one.
     tail = float(student_t_sf(stretch * _normal_quantile(confidence), np.inf))
     wider = 1.0 - 2.0 * max(tail, _TAIL_MIN)
-    needed = _SURE_OF_WORTH * samples_needed(q, confidence=wider)
+    needed = samples_needed(q, confidence=wider)
     if worth < needed:
         raise TooFewSamplesError(
             f"{percentile_name(q)}: got {count} samples that hang together and say as much as "
