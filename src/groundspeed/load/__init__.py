@@ -32,11 +32,13 @@ from groundspeed.load.scenario import (
     Target,
     read_scenario,
 )
+from groundspeed.load.selfchecking import Check, Selfcheck, StallPlan, selfcheck, stall_test
 
 __all__ = [
     "OK",
     "Cache",
     "Call",
+    "Check",
     "Closed",
     "GeneratorFacts",
     "Http",
@@ -51,14 +53,18 @@ __all__ = [
     "Resources",
     "Samples",
     "Scenario",
+    "Selfcheck",
     "Soak",
     "Spike",
     "Sql",
     "Stage",
     "StageSpan",
+    "StallPlan",
     "Steady",
     "Target",
     "corrected_for_omission",
     "read_scenario",
     "run",
+    "selfcheck",
+    "stall_test",
 ]

@@ -209,6 +209,7 @@ class LoadResult:
         partial: Whether it was interrupted.
         invalid: Why the run says nothing about the target, a sentence each; empty when valid.
         notes: What a reader should know beside it, a sentence each.
+        started_ns: When it began, on the machine's monotonic clock (`time.perf_counter_ns`).
     """
 
     name: str
@@ -230,6 +231,7 @@ class LoadResult:
     partial: bool = False
     invalid: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    started_ns: int = 0
 
     @property
     def valid(self) -> bool:

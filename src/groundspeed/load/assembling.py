@@ -64,6 +64,7 @@ def assemble(
         partial=partial,
         invalid=reasons_against(facts, measured, duration_s=duration_s),
         notes=_notes(scenario, resources, gap, steady=steady, partial=partial),
+        started_ns=watch.start_ns,
     )
 
 

@@ -25,6 +25,7 @@ Found = tuple[PartResult, Report]
 
 _LEAD_S = 0.05
 _ENDING_S = 5.0
+_GENERATE = "import sys; from groundspeed.load.generator import main; sys.exit(main())"
 
 
 class Crew(Protocol):
@@ -169,8 +170,8 @@ class _Member:
         self._answer: dict[str, Any] = {}
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         # A session of its own: Ctrl-C is for the run, which tells its generators.
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "groundspeed.load.generator"],
+        self.process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-c", _GENERATE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,

@@ -164,7 +164,3 @@ def read_part(path: Path, report: Report) -> PartResult:
         busy_share=report.busy_share,
         in_flight_ns=report.in_flight_ns,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -17,7 +17,7 @@ from groundspeed.load.scenario import Http, Scenario
 
 __all__ = ["HttpEngine"]
 
-_SPIN_NS = 150_000
+_SPIN_NS = 250_000
 _BURST = 64
 _TICK_NS = 20_000_000
 _PAUSE_NS = 10_000_000

@@ -3,8 +3,7 @@
 The self-check asks it: whoever measures latency honestly reports its freezes in the percentiles.
 It is one thread, so that while it sleeps nothing is answered, as in a collector's pause.
 
-Run as a program it prints its port, serves until its standard input ends, and freezes where it is
-told: `python -m groundspeed.load.stalling START_NS STALL_S EVERY_S PHASE_S`.
+`main` prints its port, serves until its standard input ends, and freezes where it is told.
 """
 
 import contextlib
@@ -50,7 +49,12 @@ def freeze_share_quantile(q: float, *, stall_s: float, every_s: float) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input ends.
+
+    Args:
+        arguments: Nanoseconds of the monotonic clock, then seconds from there to the first freeze
+            as the last of three: length of a freeze, from one to the next, to the first.
+    """
     start_ns = int(arguments[0])
     stall_ns, every_ns, phase_ns = (round(float(a) * _NS) for a in arguments[1:4])
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
@@ -109,7 +113,3 @@ def _answer(client: socket.socket, waiting: bytearray) -> bool:
                 client.sendall(_ANSWER * count)
             return True
     return False
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -41,7 +41,8 @@ def find_warm_up(service_s: FloatArray) -> WarmUp:
     levels = np.log(np.maximum(medians, 1e-9))
     later = levels[windows // 2 :]
     centre = np.median(later)
-    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(later - centre)))
+    # From one window to the next, so that a trend is not taken for noise.
+    sigma = _MAD_TO_SIGMA / np.sqrt(2.0) * float(np.median(np.abs(np.diff(later))))
     calm = levels <= centre + max(_SIGMAS * sigma, np.log1p(_LEAST))
     for first in range(windows // 2 + 1):
         if calm[first : first + _IN_A_ROW].all():

@@ -23,7 +23,7 @@ class Watch:
     """
 
     def __init__(self, scenario: Scenario, crew: Crew) -> None:
-        self._start_ns = crew.start_ns
+        self.start_ns = crew.start_ns
         self.monitor = Monitor(
             roots=_roots(scenario, crew), leave_out=crew.pids, elapsed_s=self.elapsed_s
         )
@@ -34,7 +34,7 @@ class Watch:
 
     def elapsed_s(self) -> float:
         """Seconds of the run."""
-        return (time.perf_counter_ns() - self._start_ns) * 1e-9
+        return (time.perf_counter_ns() - self.start_ns) * 1e-9
 
     def stop(self) -> None:
         """Read for the last time."""
