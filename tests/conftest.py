@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,20 @@ def _had(start: Callable[[], S]) -> S:
         pytest.skip(str(error))
 
 
+_ENGINES = pytest.StashKey[set[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the list of the servers that tests were run on."""
+    config.stash[_ENGINES] = {f"SQLite {sqlite3.sqlite_version}"}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which they were: a test that passed has passed on these."""
+    engines = terminalreporter.config.stash[_ENGINES]
+    terminalreporter.write_line(f"databases and servers: {', '.join(sorted(engines))}")
+
+
 @pytest.fixture(scope="session")
 def cluster_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where fresh clusters are kept to be copied: the second server starts faster."""
@@ -54,9 +69,10 @@ def cluster_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(cluster_cache: Path) -> Iterator[PostgresServer]:
+def postgres(cluster_cache: Path, pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """A real PostgreSQL for the session, given or started. Leave it running and as it was."""
     with _had(lambda: start_postgres(cache=cluster_cache)) as server:
+        pytestconfig.stash[_ENGINES].add(f"PostgreSQL {server.version} ({server.source})")
         yield server
 
 
@@ -75,9 +91,10 @@ def private_postgres(cluster_cache: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
+def valkey(pytestconfig: pytest.Config) -> Iterator[ValkeyServer]:
     """A real Valkey or Redis for the session, given or started. Leave it running."""
     with _had(start_valkey) as server:
+        pytestconfig.stash[_ENGINES].add(f"Valkey {server.version} ({server.source})")
         yield server
 
 
