@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from groundspeed.errors import BrokenError, UsageError
-from groundspeed.load.scenario import Cache, Call, Operation, Sql, resolve_function
+from groundspeed.load.scenario import Cache, Call, Operation, Sql, filled, resolve_function
 
 __all__ = ["Caller", "is_asynchronous", "keys_of", "open_callers", "resolved"]
 
@@ -76,8 +76,13 @@ def _sql(target: Sql, stack: contextlib.ExitStack) -> Caller:
     values, execute = target.parameters, connection.execute
     statement = target.statement
 
+    def put_in(value: Any, number: int) -> Any:
+        if value == "{n}":
+            return number
+        return filled(value, number) if isinstance(value, str) else value
+
     def call(number: int) -> object:
-        cursor = execute(statement, [number if v == "{n}" else v for v in values])
+        cursor = execute(statement, [put_in(value, number) for value in values])
         return cursor.fetchall() if cursor.description else None
 
     return call
@@ -116,6 +121,6 @@ def _cache(target: Cache, stack: contextlib.ExitStack) -> Caller:
     words, execute = target.command, client.execute_command
 
     def call(number: int) -> object:
-        return execute(*[word.replace("{n}", str(number)) for word in words])
+        return execute(*[filled(word, number) for word in words])
 
     return call

@@ -14,7 +14,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from groundspeed.errors import UsageError
-from groundspeed.load.scenario import Http
+from groundspeed.load.scenario import Http, filled, is_varied
 
 __all__ = ["READ", "WRITE", "Connection", "Pending", "Poll", "bytes_of", "open_poll", "resolve"]
 
@@ -37,13 +37,13 @@ def bytes_of(request: Http) -> list[bytes]:
     """The request as it goes over the wire, for each number that `{n}` stands for."""
     host, port = request.address()
     path = "/" + request.url.split("://", 1)[1].partition("/")[2]
-    varied = "{n}" in path or "{n}" in request.body
+    varied = is_varied(path) or is_varied(request.body)
     name = f"[{host}]" if ":" in host else host
     made = []
     for number in range(request.keys if varied else 1):
-        body = request.body.replace("{n}", str(number)).encode()
+        body = filled(request.body, number).encode()
         lines = [
-            f"{request.method} {path.replace('{n}', str(number))} HTTP/1.1",
+            f"{request.method} {filled(path, number)} HTTP/1.1",
             f"Host: {name}:{port}",
             *(f"{header}: {value}" for header, value in request.headers.items()),
             *([f"Content-Length: {len(body)}"] if body or request.method in _WITH_BODY else []),

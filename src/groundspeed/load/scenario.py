@@ -1,11 +1,13 @@
 """What is asked, how often and for how long: a scenario, as data.
 
 A scenario without functions of its own can be written to a file and read back, and run by several
-generator processes. `{n}` in a path, a parameter or a command stands for a whole number drawn for
-each request, from 0 to `keys` - 1.
+generator processes. `{n}` in a path, a body, a parameter or a command stands for a whole number
+drawn for each request, from 0 to `keys` - 1; `{n:6}` is the same with zeros before it, six digits
+long.
 """
 
 import importlib
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -24,11 +26,14 @@ __all__ = [
     "Scenario",
     "Sql",
     "Target",
+    "filled",
+    "is_varied",
     "read_scenario",
     "resolve_function",
 ]
 
 KEYS_MAX = 65_536
+_NUMBER = re.compile(r"\{n(?::(\d{1,2}))?\}")
 _OPERATIONS_MAX = 256
 
 
@@ -266,6 +271,16 @@ def read_scenario(content: bytes, *, subject: str) -> Scenario:
         return msgspec.toml.decode(content, type=Scenario)
     except msgspec.DecodeError as error:
         raise UsageError(f"{subject}: {error}; see docs/reference/load.md for its fields") from None
+
+
+def is_varied(text: str) -> bool:
+    """Whether a number is to be put into the text."""
+    return _NUMBER.search(text) is not None
+
+
+def filled(text: str, number: int) -> str:
+    """The text with the number put in."""
+    return _NUMBER.sub(lambda found: str(number).zfill(int(found.group(1) or 0)), text)
 
 
 def resolve_function(function: Any) -> Callable[..., Any]:

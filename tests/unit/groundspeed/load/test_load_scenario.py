@@ -159,6 +159,8 @@ def test_requests_are_made_for_every_number_beforehand() -> None:
         made[10]
         == b"POST /a/10?b HTTP/1.1\r\nHost: [::1]:81\r\nA: b\r\nContent-Length: 2\r\n\r\n10"
     )
+    padded = bytes_of(Http(url="http://h/a_{n:4}/{n}", keys=12))
+    assert padded[11].startswith(b"GET /a_0011/11 HTTP/1.1")
     assert bytes_of(Http(url="http://h", keys=5)) == [b"GET / HTTP/1.1\r\nHost: h:80\r\n\r\n"]
 
 
