@@ -19,7 +19,6 @@ __all__ = ["SqliteDatabase", "SqliteStore"]
 
 _BUSY_TIMEOUT_S = 5.0
 _CACHE_KIB = 16_384
-_MMAP_BYTES = 256 * 1024**2
 
 
 class SqliteDatabase:
@@ -155,7 +154,6 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
 
 
 def _version(connection: sqlite3.Connection) -> int:
