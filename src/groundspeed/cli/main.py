@@ -10,6 +10,7 @@ from groundspeed import __version__
 from groundspeed.cli.accept import accept_command
 from groundspeed.cli.check import check_command
 from groundspeed.cli.doctor import doctor_command
+from groundspeed.cli.load import load_command
 from groundspeed.cli.merge import merge_command
 from groundspeed.cli.selftest import selftest_command
 from groundspeed.errors import GroundspeedError
@@ -36,6 +37,7 @@ def commands() -> None:
 commands.add_command(check_command)
 commands.add_command(accept_command)
 commands.add_command(doctor_command)
+commands.add_command(load_command)
 commands.add_command(merge_command)
 commands.add_command(selftest_command)
 

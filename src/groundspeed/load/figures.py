@@ -24,7 +24,7 @@ from groundspeed.stats import (
     student_t_ppf,
 )
 from groundspeed.stats.proportions import wilson_interval
-from groundspeed.stats.quantile import CONFIDENCE
+from groundspeed.stats.quantile import CONFIDENCE, Ranked
 
 __all__ = [
     "RUN_METRICS",
@@ -32,9 +32,10 @@ __all__ = [
     "error_rate",
     "figure_of",
     "latency",
-    "ordered_latency",
     "parse_latency_metric",
     "peak_memory",
+    "ranked_latency",
+    "response_histogram",
     "share",
     "throughput",
 ]
@@ -133,12 +134,16 @@ def figure_of(result: LoadResult, metric: str, *, confidence: float = CONFIDENCE
             )
 
 
-def ordered_latency(result: LoadResult) -> OrderedSamples:
+def ranked_latency(result: LoadResult) -> Ranked:
     """The response times after the warm-up in order, failures beyond all.
+
+    Beyond the cap of raw samples they are in buckets, each within 0.05 % of its middle.
 
     Raises:
         TooFewSamplesError: If nothing was measured.
     """
+    if result.overflow is not None:
+        return _Counted.of(result)
     values = result.response_s
     finite = np.isfinite(values)
     return OrderedSamples(values[finite], beyond=int((~finite).sum()))
@@ -227,6 +232,16 @@ def peak_memory(result: LoadResult) -> Figure:
     return Figure(metric="rss_bytes", value=peak, low=peak, high=peak, confidence=1.0)
 
 
+def response_histogram(result: LoadResult) -> Histogram:
+    """The response times of good answers after the warm-up in nanoseconds, in HDR buckets."""
+    good = result.measured.where(~result.measured.failed)
+    layout = HistogramLayout()
+    raw = Histogram.of(np.clip(good.end_ns - good.intended_ns, 0, layout.highest), layout=layout)
+    if result.overflow is None:
+        return raw
+    return raw.merged(Histogram(layout=layout, counts=result.overflow.response_counts))
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
     """Raw samples and the histogram of those beyond the cap, as one, with the failures above."""
@@ -237,12 +252,8 @@ class _Counted:
     @classmethod
     def of(cls, result: LoadResult) -> "_Counted":
         assert result.overflow is not None  # noqa: S101 - its caller asked
-        good = result.measured.where(~result.measured.failed)
-        layout = HistogramLayout()
-        raw = Histogram.of(np.clip(good.end_ns - good.intended_ns, 0, layout.highest))
-        rest = Histogram(layout=layout, counts=result.overflow.response_counts)
         failed = int(result.measured.failed.sum()) + sum(result.overflow.outcomes[1:])
-        return cls(raw.merged(rest), failed)
+        return cls(response_histogram(result), failed)
 
     @property
     def count(self) -> int:

@@ -23,6 +23,7 @@ __all__ = [
     "ServiceLevel",
     "Standing",
     "Standings",
+    "Unit",
     "format_figure",
     "judge",
     "judge_level",
@@ -313,6 +314,6 @@ def _judge_run(result: LoadResult, level: ServiceLevel, confidence: float) -> Le
     except TooFewSamplesError as error:
         return LevelReport(level=level, standing=Standing.UNDECIDED, reason=str(error))
     if not result.valid:
-        reason = f"the run is invalid: {result.invalid[0]}"
+        reason = "the run is invalid"
         return LevelReport(level=level, standing=Standing.UNDECIDED, figure=figure, reason=reason)
     return judge_level(level, figure)

@@ -11,12 +11,12 @@ from groundspeed.load.figures import (
     error_rate,
     figure_of,
     latency,
-    ordered_latency,
     parse_latency_metric,
+    ranked_latency,
     share,
     throughput,
 )
-from groundspeed.stats import Histogram
+from groundspeed.stats import Histogram, estimate_quantile
 
 Make = Callable[..., LoadResult]
 STARTS = np.arange(3000) / 100.0
@@ -36,7 +36,7 @@ def test_percentiles_count_failures_and_leave_out_the_warm_up(run_of: Make) -> N
     run = run_of(STARTS, response, failed=failed, warm_up_s=10.0)
     assert latency(run, 0.95).value == pytest.approx(0.001)
     assert latency(run, 0.99).value == math.inf
-    assert ordered_latency(run).count == 2000
+    assert ranked_latency(run).count == 2000
     assert error_rate(run).value == pytest.approx(0.02)
 
 
@@ -47,7 +47,7 @@ def test_the_same_run_gives_the_same_interval(run_of: Make) -> None:
     run = run_of(STARTS, np.where(slow, 0.5, 0.001) * rng.uniform(0.9, 1.1, 3000))
     first, again = latency(run, 0.9), latency(run, 0.9)
     assert first == again
-    ranks = ordered_latency(run).estimate(0.9)
+    ranks = estimate_quantile(ranked_latency(run), 0.9)
     assert first.high - first.low > ranks.high - ranks.low
 
 

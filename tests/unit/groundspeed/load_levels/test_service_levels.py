@@ -115,7 +115,7 @@ def test_an_invalid_run_decides_nothing(run_of: Make) -> None:
     run = run_of(np.arange(1000) / 100.0, np.full(1000, 0.2), invalid=("the generator was busy",))
     report = judge(run, [P95]).reports[0]
     assert report.standing is Standing.UNDECIDED
-    assert report.reason == "the run is invalid: the generator was busy"
+    assert report.reason == "the run is invalid"
     assert report.figure is not None
 
 
