@@ -27,7 +27,10 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_a_clone_of_this_repository_is_checked(checkout: Path) -> None:
     """One row each of modules that import threads, processes and a database."""
-    wanted = (r"parallel_processor\..*serial", r"account_service\.Queries\.time_get$")
+    wanted = (
+        r"parallel_processor\.Footprint",
+        r"account_service\.Queries\.time_get$",
+    )
     command = [
         sys.executable,
         "-P",
