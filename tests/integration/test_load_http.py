@@ -227,8 +227,7 @@ def test_a_target_that_is_not_there_is_said_before_anything_runs() -> None:
 def test_a_target_that_goes_away_fails_and_the_run_goes_on() -> None:
     """Refused is a class of its own; no arrival is lost."""
     with stalling_server() as server:
-        port = int(server.url.rpartition(":")[2].strip("/"))
-        pid = _listener(port)
+        pid = _listener(server.port)
         threading.Timer(1.2, os.kill, (pid, signal.SIGKILL)).start()
         result = _run(server.url, Open(rate=100, arrivals="constant"), seconds=2.0)
     _accounted(result)

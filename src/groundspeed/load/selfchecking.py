@@ -39,6 +39,8 @@ __all__ = [
     "StallPlan",
     "StallRun",
     "StallingServer",
+    "closed_stall",
+    "open_stall",
     "record_s",
     "selfcheck",
     "stall_test",
@@ -204,13 +206,14 @@ def _checks(
 def stall_test(plan: StallPlan) -> tuple[StallRun, ...]:
     """Ask the freezing server in three ways, one after the other."""
     return (
-        _open_run(plan, "constant"),
-        _open_run(plan, "poisson"),
-        _closed_run(plan),
+        open_stall(plan, "constant"),
+        open_stall(plan, "poisson"),
+        closed_stall(plan),
     )
 
 
-def _open_run(plan: StallPlan, arrivals: Literal["poisson", "constant"]) -> StallRun:
+def open_stall(plan: StallPlan, arrivals: Literal["poisson", "constant"]) -> StallRun:
+    """Ask the freezing server by an open model; the truth is that of these very arrivals."""
     with stalling_server(plan) as server:
         result = run(
             _scenario(server.url, Open(rate=plan.rate_per_s, arrivals=arrivals), plan.duration_s)
@@ -219,7 +222,7 @@ def _open_run(plan: StallPlan, arrivals: Literal["poisson", "constant"]) -> Stal
     return StallRun(name=arrivals, measured_s=_levels(result.response_s), true_s=_levels(truth))
 
 
-def _closed_run(plan: StallPlan) -> StallRun:
+def closed_stall(plan: StallPlan) -> StallRun:
     """Correct what waiting users did not ask, and compare it with arrivals spread evenly."""
     think_s = plan.users / plan.rate_per_s
     with stalling_server(plan) as server:
@@ -265,9 +268,14 @@ def record_s() -> float:
 class StallingServer:
     """A running `groundspeed.load.stalling`, and the truth about it."""
 
-    url: str
+    port: int
     plan: StallPlan
     start_ns: int
+
+    @property
+    def url(self) -> str:
+        """What to ask."""
+        return f"http://127.0.0.1:{self.port}/"
 
     def true_response_s(self, at_ns: IntArray) -> FloatArray:
         """How long arrivals at these times of the monotonic clock must wait, shape (n,)."""
@@ -304,4 +312,4 @@ def stalling_server(plan: StallPlan = _NEVER_FREEZES) -> Iterator[StallingServer
                 f"the server of the self-check ended with {process.wait()}; its "
                 "standard error says why"
             )
-        yield StallingServer(url=f"http://127.0.0.1:{port}/", plan=plan, start_ns=start_ns)
+        yield StallingServer(port=int(port), plan=plan, start_ns=start_ns)
