@@ -15,7 +15,7 @@ from groundspeed.load.correction import corrected_for_omission
 from groundspeed.load.merge import littles_law_gap, merge_parts
 from groundspeed.load.models import Stage
 from groundspeed.load.part import PartResult, choices
-from groundspeed.load.recorder import OUTCOME_SHIFT, Outcomes, Recorder
+from groundspeed.load.recorder import Outcomes, Recorder
 from groundspeed.stats import Histogram, IntArray
 
 _NS = 10**9
@@ -168,11 +168,9 @@ _rows = st.lists(
 def _recorded(rows: list[tuple[int, int, int, int]], room: int, settle_every: int) -> Recorder:
     recorder = Recorder(room)
     for number, (intended, span, operation, outcome) in enumerate(rows):
-        recorder.intended.append(intended)
-        recorder.taken.append(intended + span // 4)
-        recorder.sent.append(intended + span // 2)
+        recorder.begun.append((intended, intended + span // 4, intended + span // 2, 7, operation))
         recorder.end.append(intended + span)
-        recorder.code.append(outcome << OUTCOME_SHIFT | operation)
+        recorder.outcome.append(outcome)
         if number % settle_every == 0:
             recorder.settle()
     return recorder

@@ -34,6 +34,9 @@ __all__ = ["main"]
 Levels = tuple[float, ...]
 """Seconds at p90, p95 and p99; infinity where a tool does not say."""
 
+Run = tuple[Levels, Levels]
+"""What was seen, and what is true."""
+
 _LOCUST = """
     from locust import FastHttpUser, constant_throughput, task
     class Asking(FastHttpUser):
@@ -50,11 +53,10 @@ def constant(plan: StallPlan) -> Levels:
     return open_stall(plan, "constant").measured_s
 
 
-def poisson(plan: StallPlan) -> Levels:
-    """Ours, open, Poisson: its truth is that of its own arrivals, given beside it."""
+def poisson(plan: StallPlan) -> tuple[Levels, Levels]:
+    """Ours, open, Poisson, and the truth of its own arrivals."""
     stall = open_stall(plan, "poisson")
-    print(f"    truth of these arrivals: {_row(stall.true_s)}")
-    return stall.measured_s
+    return stall.measured_s, stall.true_s
 
 
 def closed(plan: StallPlan) -> Levels:
@@ -124,10 +126,9 @@ def _output(command: list[str]) -> str:
 
 
 def contestants() -> dict[str, Callable[[StallPlan], Levels]]:
-    """Who is here."""
+    """Who is here, beside our Poisson arrivals."""
     here: dict[str, Callable[[StallPlan], Levels]] = {
         "ours, open, constant": constant,
-        "ours, open, Poisson": poisson,
         "ours, closed, corrected": closed,
     }
     if importlib.util.find_spec("locust"):
@@ -150,36 +151,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--only", default="", help="a part of the contestants' names")
     parser.add_argument("--json", type=Path, help="where every run is added to")
     options = parser.parse_args()
     plan = StallPlan(duration_s=options.seconds)
-    truth = tuple(
+    even = tuple(
         freeze_share_quantile(q, stall_s=plan.stall_s, every_s=plan.every_s) for q in STALL_LEVELS
     )
-    kept: dict[str, list[Levels]] = {}
+    kept: dict[str, list[Run]] = {}
     if options.json and options.json.exists():
         kept = json.loads(options.json.read_text("utf-8"))
-    asked = {name: run for name, run in contestants().items() if options.only in name}
     for _ in range(options.repeats):
-        for name, run in asked.items():
-            kept.setdefault(name, []).append(run(plan))
-            print(f"{name:28}{_row(kept[name][-1])}", flush=True)
-    print(
-        f"\n{'median of ' + str(options.repeats):28}{'p90':>9}  {'p95':>9}  {'p99':>9}  worst error"
-    )
-    print(f"{'arithmetic':28}{_row(truth)}")
+        for name, run in contestants().items():
+            _keep(kept, name, (run(plan), even))
+        _keep(kept, "ours, open, Poisson", poisson(plan))
+    count = len(next(iter(kept.values())))
+    print(f"\n{'median of ' + str(count):28}{'p90':>9}  {'p95':>9}  {'p99':>9}  worst error")
+    print(f"{'arithmetic':28}{_row(even)}")
     for name, runs in kept.items():
-        middle = tuple(statistics.median(column) for column in zip(*runs, strict=True))
-        print(f"{name:28}{_row(middle)}  {_worst(runs, truth)}")
+        middle = [statistics.median(column) for column in zip(*(r[0] for r in runs), strict=True)]
+        print(f"{name:28}{_row(middle)}  {_worst(runs)}")
     if options.json:
         options.json.write_text(json.dumps(kept), "utf-8")
 
 
-def _worst(runs: Sequence[Levels], truth: Levels) -> str:
+def _keep(kept: dict[str, list[Run]], name: str, run: Run) -> None:
+    kept.setdefault(name, []).append(run)
+    print(f"{name:28}{_row(run[0])}", flush=True)
+
+
+def _worst(runs: Sequence[Run]) -> str:
+    """The largest relative error of any repeat at any level, against its own truth."""
     errors = [
         abs(seen - true) / true
-        for levels in runs
+        for levels, truth in runs
         for seen, true in zip(levels, truth, strict=True)
         if seen != float("inf")
     ]

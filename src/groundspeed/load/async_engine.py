@@ -14,7 +14,6 @@ from typing import Any
 from groundspeed.load.agenda import NEVER, OpenAgenda
 from groundspeed.load.callers import keys_of, resolved
 from groundspeed.load.part import Part, choices
-from groundspeed.load.recorder import OUTCOME_SHIFT
 from groundspeed.load.scenario import Call, Scenario
 
 __all__ = ["AsyncEngine"]
@@ -161,11 +160,9 @@ class AsyncEngine:
         sent_ns, end_ns = times
         with self._lock:
             outcome = part.outcomes.number(failure) if failure else 0
-            recorder.intended.append(intended_ns)
-            recorder.taken.append(taken_ns)
-            recorder.sent.append(sent_ns)
+            recorder.begun.append((intended_ns, taken_ns, sent_ns, token, operation))
             recorder.end.append(end_ns)
-            recorder.code.append(outcome << OUTCOME_SHIFT | operation)
+            recorder.outcome.append(outcome)
             part.in_flight_ns += end_ns - sent_ns
             part.agenda.finished(token, end_ns + (_PAUSE_NS if failure else 0))
             self._handed -= 1

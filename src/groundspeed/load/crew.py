@@ -78,6 +78,7 @@ class _Thread:
         self._part: Part | None = None
         self._found: list[Found] = []
         self._error: BaseException | None = None
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="groundspeed-run", daemon=True)
 
     @property
@@ -100,10 +101,10 @@ class _Thread:
                 self._found.append(run_part(self._part, self._scenario, 0))
         except BaseException as error:  # noqa: BLE001 - raised again where found() is called
             self._error = error
+        self._done.set()
 
     def wait(self, seconds: float) -> bool:
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._done.wait(seconds)
 
     def stop(self) -> None:
         if self._part is not None:
@@ -145,8 +146,8 @@ class _Processes:
     def wait(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
         for member in self._members:
-            member.reader.join(max(0.0, until - time.monotonic()))
-        return not any(member.reader.is_alive() for member in self._members)
+            member.done.wait(max(0.0, until - time.monotonic()))
+        return all(member.done.is_set() for member in self._members)
 
     def stop(self) -> None:
         for member in self._members:
@@ -167,6 +168,8 @@ class _Member:
     def __init__(self, scenario: Scenario, number: int, file: Path, beats: dict[int, Beat]) -> None:
         self._number, self._file, self._beats = number, file, beats
         self._ready = threading.Event()
+        # Not join(): a thread that is being joined when Ctrl-C comes is taken for ended (3.11).
+        self.done = threading.Event()
         self._answer: dict[str, Any] = {}
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         # A session of its own: Ctrl-C is for the run, which tells its generators.
@@ -179,8 +182,8 @@ class _Member:
             start_new_session=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         order = Order(scenario=scenario, part=number, file=str(file))
         self.tell(msgspec.json.encode(order).decode())
 
@@ -200,6 +203,7 @@ class _Member:
                 self._ready.set()
             else:
                 self._answer = message
+        self.done.set()
         self._ready.set()
 
     def wait_until_ready(self) -> None:
@@ -209,7 +213,7 @@ class _Member:
             GroundspeedError: If it ended instead.
         """
         self._ready.wait()
-        if not self.reader.is_alive():
+        if self.done.is_set():
             self.found()
 
     def found(self) -> Found:
@@ -242,7 +246,7 @@ class _Member:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.reader.join()
+        self._reader.join()
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._noise.close()

@@ -14,9 +14,10 @@ from collections import deque
 from typing import Final, Protocol
 
 from groundspeed.errors import UsageError
+from groundspeed.load.recorder import Begun
 from groundspeed.load.scenario import Http, filled, is_varied
 
-__all__ = ["READ", "WRITE", "Connection", "Pending", "Poll", "bytes_of", "open_poll", "resolve"]
+__all__ = ["READ", "WRITE", "Connection", "Poll", "bytes_of", "open_poll", "resolve"]
 
 READ: Final = 1
 WRITE: Final = 4
@@ -28,9 +29,6 @@ _SELECT_MAX = 1024
 _MILLISECOND_S = 0.001
 _COARSE_S = 0.003
 _IN_PROGRESS = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, 0}
-
-Pending = tuple[int, int, int, int, int]
-"""Intended, taken and sent nanoseconds, the agenda's token, and the operation."""
 
 
 def bytes_of(request: Http) -> list[bytes]:
@@ -190,7 +188,7 @@ class Connection:
         self.fd = self._sock.fileno()
         self.connected = False
         self.reusable = True
-        self.pending: deque[Pending] = deque()
+        self.pending: deque[Begun] = deque()
         self.statuses: list[int] = []
         self._parser = httptools.HttpResponseParser(self)
         poll.register(self.fd, WRITE)

@@ -9,10 +9,11 @@ import errno
 from collections import deque
 from collections.abc import Iterator
 
+from groundspeed.load._result import OK
 from groundspeed.load.agenda import NEVER, OpenAgenda
-from groundspeed.load.http_client import READ, WRITE, Connection, Pending, bytes_of, open_poll
+from groundspeed.load.http_client import READ, WRITE, Connection, bytes_of, open_poll
 from groundspeed.load.part import Part, choices
-from groundspeed.load.recorder import OUTCOME_SHIFT
+from groundspeed.load.recorder import Begun
 from groundspeed.load.scenario import Http, Scenario
 
 __all__ = ["HttpEngine"]
@@ -67,13 +68,7 @@ class HttpEngine:
         self._stop_ns = NEVER
         self._poll = open_poll()
         recorder = part.recorder
-        self._record = (
-            recorder.intended.append,
-            recorder.taken.append,
-            recorder.sent.append,
-            recorder.end.append,
-            recorder.code.append,
-        )
+        self._record = (recorder.begun.append, recorder.end.append, recorder.outcome.append)
 
     def run(self) -> int:
         """Run until nothing is due and nothing in flight; returns the nanoseconds it took."""
@@ -85,25 +80,23 @@ class HttpEngine:
                     self._take(now_ns)
                 if now_ns >= self._tick_ns:
                     self._tick(now_ns)
-                events = ready()
-                if not events:
-                    next_ns = part.agenda.next_ns
-                    if next_ns == NEVER and not self._in_flight and not self._backlog:
-                        return clock() - part.start_ns
-                    events = self._rest(min(next_ns, self._tick_ns))
-                for fd, event in events:
+                next_ns = part.agenda.next_ns
+                if next_ns == NEVER and not self._in_flight and not self._backlog:
+                    return now_ns
+                left_ns = min(next_ns, self._tick_ns) - now_ns
+                for fd, event in ready() if left_ns < 0 else self._rest(left_ns):
                     handle(fd, event)
         finally:
             for connection in list(self._table.values()):
                 connection.close()
             self._poll.close()
 
-    def _rest(self, until_ns: int) -> list[tuple[int, int]]:
-        """Sleep until shortly before `until_ns`, or spin until then; give the events that woke."""
+    def _rest(self, left_ns: int) -> list[tuple[int, int]]:
+        """Sleep until shortly before the time has gone, or spin; give the events that woke."""
         part = self._part
         before_ns = part.clock()
-        left_ns = until_ns - (before_ns - part.start_ns)
-        events = self._poll.wait((left_ns - _SPIN_NS) * 1e-9) if left_ns > _SPIN_NS else []
+        wait_s = (left_ns - _SPIN_NS) * 1e-9
+        events = self._poll.wait(wait_s) if wait_s > 0.0 else self._poll.ready()
         part.idle_ns += part.clock() - before_ns
         return events
 
@@ -117,9 +110,9 @@ class HttpEngine:
             operation, request = next(self._choices)
             part.offered += 1
             taken_ns = part.clock() - part.start_ns
-            self._begin((intended_ns, taken_ns, token, operation, request))
+            self._begin((intended_ns, taken_ns, token, operation, request), taken_ns)
 
-    def _begin(self, waiting: Waiting) -> None:
+    def _begin(self, waiting: Waiting, now_ns: int) -> None:
         """Send on a free or a new connection, or have it wait for one."""
         connection = self._connection()
         if connection is None and len(self._table) < self._connections_max:
@@ -130,7 +123,7 @@ class HttpEngine:
                 return
             self._table[connection.fd] = connection
         if connection is not None:
-            self._send(connection, waiting)
+            self._send(connection, waiting, now_ns)
             self._offer(connection)
         elif len(self._backlog) < self._backlog_max:
             self._backlog.append(waiting)
@@ -152,10 +145,9 @@ class HttpEngine:
         if has_room and self._table.get(connection.fd) is connection:
             self._free.append(connection)
 
-    def _send(self, connection: Connection, waiting: Waiting) -> None:
+    def _send(self, connection: Connection, waiting: Waiting, sent_ns: int) -> None:
         intended_ns, taken_ns, token, operation, request = waiting
         part = self._part
-        sent_ns = part.clock() - part.start_ns
         connection.pending.append((intended_ns, taken_ns, sent_ns, token, operation))
         part.in_flight_ns -= sent_ns
         self._in_flight += 1
@@ -185,24 +177,22 @@ class HttpEngine:
 
     def _answered(self, connection: Connection) -> None:
         part, pending = self._part, connection.pending
-        intended, taken, sent, end, code = self._record
+        begun, end, outcome = self._record
         now_ns = part.clock() - part.start_ns
         was_full = len(pending) >= self._pipeline
         for status in connection.statuses:
             if not pending:
                 connection.reusable = False  # it answers what nobody asked
                 break
-            intended_ns, taken_ns, sent_ns, token, operation = pending.popleft()
-            intended(intended_ns)
-            taken(taken_ns)
-            sent(sent_ns)
+            request = pending.popleft()
+            begun(request)
             end(now_ns)
-            if status in self._good[operation]:
-                code(operation)
-                part.agenda.finished(token, now_ns)
+            if status in self._good[request[4]]:
+                outcome(OK)
+                part.agenda.finished(request[3], now_ns)
             else:
-                code(part.outcomes.number(f"status {status}") << OUTCOME_SHIFT | operation)
-                part.agenda.finished(token, now_ns + _PAUSE_NS)
+                outcome(part.outcomes.number(f"status {status}"))
+                part.agenda.finished(request[3], now_ns + _PAUSE_NS)
             part.in_flight_ns += now_ns
             self._in_flight -= 1
         connection.statuses.clear()
@@ -210,7 +200,7 @@ class HttpEngine:
             self._close(connection, "closed early")
             return
         while self._backlog and len(pending) < self._pipeline and connection.fd in self._table:
-            self._send(connection, self._backlog.popleft())
+            self._send(connection, self._backlog.popleft(), now_ns)
         if was_full:
             self._offer(connection)
 
@@ -223,19 +213,18 @@ class HttpEngine:
         while connection.pending:
             self._fail(connection.pending.popleft(), failure)
         if self._backlog and len(self._table) < self._connections_max:
-            self._begin(self._backlog.popleft())
+            self._begin(self._backlog.popleft(), self._part.clock() - self._part.start_ns)
 
-    def _fail(self, pending: Pending, failure: str) -> None:
+    def _fail(self, request: Begun, failure: str) -> None:
         part = self._part
-        intended_ns, taken_ns, sent_ns, token, operation = pending
         now_ns = part.clock() - part.start_ns
-        code = part.outcomes.number(failure) << OUTCOME_SHIFT | operation
-        values = (intended_ns, taken_ns, sent_ns, now_ns, code)
-        for append, value in zip(self._record, values, strict=True):
-            append(value)
+        begun, end, outcome = self._record
+        begun(request)
+        end(now_ns)
+        outcome(part.outcomes.number(failure))
         part.in_flight_ns += now_ns
         self._in_flight -= 1
-        part.agenda.finished(token, now_ns + _PAUSE_NS)
+        part.agenda.finished(request[3], now_ns + _PAUSE_NS)
 
     def _fail_waiting(self, waiting: Waiting, failure: str) -> None:
         """Fail what was never sent."""
@@ -260,7 +249,7 @@ class HttpEngine:
         for _ in range(len(self._backlog)):
             if len(self._table) >= self._connections_max:
                 break
-            self._begin(self._backlog.popleft())
+            self._begin(self._backlog.popleft(), now_ns)
 
     def _end_late(self, limit_ns: int) -> None:
         """Fail what was sent, or has waited for a connection, since before `limit_ns`."""

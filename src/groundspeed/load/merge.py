@@ -17,19 +17,13 @@ def merge_parts(
 ) -> tuple[Samples, Overflow | None, tuple[str, ...]]:
     """All samples by intended start, all counts, and the names that outcomes now go by."""
     outcomes = Outcomes()
-    renumbered = []
-    for part in parts:
-        numbers = np.array([outcomes.number(name) for name in part.outcomes], dtype=np.int16)
-        renumbered.append((part, numbers))
+    numbers = [
+        np.array([outcomes.number(name) for name in part.outcomes], dtype=np.int16)
+        for part in parts
+    ]
+    renumbered = list(zip(parts, numbers, strict=True))
     samples = in_order(
-        Samples(
-            intended_ns=np.concatenate([part.samples.intended_ns for part in parts]),
-            taken_ns=np.concatenate([part.samples.taken_ns for part in parts]),
-            sent_ns=np.concatenate([part.samples.sent_ns for part in parts]),
-            end_ns=np.concatenate([part.samples.end_ns for part in parts]),
-            operation=np.concatenate([part.samples.operation for part in parts]),
-            outcome=np.concatenate([numbers[part.samples.outcome] for part, numbers in renumbered]),
-        )
+        [replace(part.samples, outcome=own[part.samples.outcome]) for part, own in renumbered]
     )
     overflow = merge_overflows([_renumbered(part.overflow, own) for part, own in renumbered])
     if overflow is not None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from groundspeed.load._result import Overflow, Samples
+from groundspeed.load._result import OK, Overflow, Samples
 from groundspeed.load.agenda import Agenda
 from groundspeed.load.recorder import Outcomes, Recorder
 
@@ -111,13 +111,10 @@ class Part:
 
 
 def _beat(recorder: Recorder) -> Beat:
-    size = min(_RECENT, len(recorder.code))
-    codes = np.array(recorder.code[-size:] if size else [], dtype=np.int64)
-    taken = np.array(recorder.intended[-size:] if size else [], dtype=np.int64)
-    ended = np.array(recorder.end[-size:] if size else [], dtype=np.int64)
-    good = codes < 1 << 8
-    times = (ended - taken)[good]
-    p95 = float(np.quantile(times, 0.95, method="inverted_cdf")) * 1e-9 if len(times) else 0.0
+    size = min(_RECENT, len(recorder.outcome))
+    recent = range(-size, 0)
+    times = [recorder.end[n] - recorder.begun[n][0] for n in recent if recorder.outcome[n] == OK]
+    p95 = float(np.quantile(times, 0.95, method="inverted_cdf")) * 1e-9 if times else 0.0
     return Beat(count=recorder.count, failures=size - len(times), recent=size, response_s_p95=p95)
 
 

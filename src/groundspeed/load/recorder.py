@@ -1,19 +1,22 @@
 """Keeps samples at a few tens of nanoseconds each, and has them counted beyond a cap.
 
-The hot path appends to five lists, which is the cheapest thing that Python can do with a number;
-they are turned into arrays in blocks. Beyond the cap a block's times go into HDR buckets.
+The hot path appends to three lists, which is the cheapest thing that Python can do; they are turned
+into arrays in blocks. Beyond the cap a block's times go into HDR buckets.
 """
+
+import itertools
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from groundspeed.load._result import OK, Overflow, Samples
-from groundspeed.stats import IntArray
 from groundspeed.stats.histogram import Histogram, HistogramLayout
 
-__all__ = ["OUTCOMES_MAX", "OUTCOME_SHIFT", "Outcomes", "Recorder", "in_order", "merge_overflows"]
+__all__ = ["OUTCOMES_MAX", "Begun", "Outcomes", "Recorder", "in_order", "merge_overflows"]
 
-OUTCOME_SHIFT = 8
-"""A sample's code is outcome << 8 | operation, so that the code of a good one is its operation."""
+Begun: TypeAlias = tuple[int, int, int, int, int]
+"""What is in flight: intended, taken and sent nanoseconds, the agenda's token, the operation."""
 
 OUTCOMES_MAX = 120
 _OTHER = "other"
@@ -42,83 +45,78 @@ class Outcomes:
 class Recorder:
     """The samples of one thread.
 
-    The hot path binds `intended.append` and its four siblings and calls all five for a sample;
-    `settle` is called now and then, between samples.
+    The hot path binds `begun.append`, `end.append` and `outcome.append` and calls all three for a
+    sample; `settle` is called now and then, between samples.
 
     Args:
         samples_max: How many are kept raw.
     """
 
     def __init__(self, samples_max: int) -> None:
-        self.intended: list[int] = []
-        self.taken: list[int] = []
-        self.sent: list[int] = []
+        self.begun: list[Begun] = []
         self.end: list[int] = []
-        self.code: list[int] = []
+        self.outcome: list[int] = []
         self._room = samples_max
-        self._blocks: list[tuple[IntArray, ...]] = []
+        self._blocks: list[Samples] = []
         self._settled = 0
         self._overflow: Overflow | None = None
 
     @property
     def count(self) -> int:
         """How many samples it has been given."""
-        return self._settled + len(self.code)
+        return self._settled + len(self.outcome)
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to settle."""
-        return len(self.code) >= _BLOCK
+        return len(self.outcome) >= _BLOCK
 
     def settle(self) -> None:
         """Turn what was appended into arrays, or into counts beyond the cap."""
-        columns = (self.intended, self.taken, self.sent, self.end, self.code)
-        block = tuple(np.array(column, dtype=np.int64) for column in columns)
-        for column in columns:
+        block = _samples(self.begun, self.end, self.outcome)
+        for column in (self.begun, self.end, self.outcome):
             column.clear()
-        size = len(block[0])
+        size = len(block)
         self._settled += size
         kept = min(size, self._room)
         self._room -= kept
+        is_kept = np.arange(size) < kept
         if kept:
-            self._blocks.append(tuple(column[:kept] for column in block))
+            self._blocks.append(block.where(is_kept))
         if kept < size:
-            beyond = _counted(_samples(tuple(column[kept:] for column in block)))
+            beyond = _counted(block.where(~is_kept))
             self._overflow = merge_overflows([self._overflow, beyond])
 
     def result(self) -> tuple[Samples, Overflow | None]:
         """All samples in the order of their intended starts, and what was only counted."""
         self.settle()
-        empty = np.zeros(0, dtype=np.int64)
-        joined = tuple(
-            np.concatenate([empty, *(block[column] for block in self._blocks)])
-            for column in range(5)
-        )
-        return in_order(_samples(joined)), self._overflow
+        return in_order([_samples([], [], []), *self._blocks]), self._overflow
 
 
-def in_order(samples: Samples) -> Samples:
-    """The same samples by their intended starts, equal ones as they came."""
-    order = np.argsort(samples.intended_ns, kind="stable")
+def _samples(begun: list[Begun], end: list[int], outcome: list[int]) -> Samples:
+    flat = np.fromiter(itertools.chain.from_iterable(begun), dtype=np.int64, count=5 * len(begun))
+    columns = flat.reshape(-1, 5)
     return Samples(
-        intended_ns=samples.intended_ns[order],
-        taken_ns=samples.taken_ns[order],
-        sent_ns=samples.sent_ns[order],
-        end_ns=samples.end_ns[order],
-        operation=samples.operation[order],
-        outcome=samples.outcome[order],
+        intended_ns=columns[:, 0],
+        taken_ns=columns[:, 1],
+        sent_ns=columns[:, 2],
+        end_ns=np.array(end, dtype=np.int64),
+        operation=columns[:, 4].astype(np.int16),
+        outcome=np.array(outcome, dtype=np.int16),
     )
 
 
-def _samples(columns: tuple[IntArray, ...]) -> Samples:
-    intended, taken, sent, end, code = columns
+def in_order(parts: Sequence[Samples]) -> Samples:
+    """All samples by their intended starts, equal ones as they came; one part at least."""
+    intended_ns = np.concatenate([part.intended_ns for part in parts])
+    order = np.argsort(intended_ns, kind="stable")
     return Samples(
-        intended_ns=intended,
-        taken_ns=taken,
-        sent_ns=sent,
-        end_ns=end,
-        operation=(code & ((1 << OUTCOME_SHIFT) - 1)).astype(np.int16),
-        outcome=(code >> OUTCOME_SHIFT).astype(np.int16),
+        intended_ns=intended_ns[order],
+        taken_ns=np.concatenate([part.taken_ns for part in parts])[order],
+        sent_ns=np.concatenate([part.sent_ns for part in parts])[order],
+        end_ns=np.concatenate([part.end_ns for part in parts])[order],
+        operation=np.concatenate([part.operation for part in parts])[order],
+        outcome=np.concatenate([part.outcome for part in parts])[order],
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from groundspeed.load.agenda import NEVER, OpenAgenda
 from groundspeed.load.callers import Caller, keys_of, open_callers
 from groundspeed.load.part import Part, choices
-from groundspeed.load.recorder import OUTCOME_SHIFT
+from groundspeed.load.recorder import Begun
 from groundspeed.load.scenario import Scenario
 
 __all__ = ["ThreadEngine"]
@@ -21,9 +21,6 @@ _SPIN_NS = 150_000
 _PAUSE_NS = 10_000_000
 _TICK_S = 0.05
 _STOP_S = 1.0
-
-_Work = tuple[int, int, int, int, int]
-"""Intended, taken and sent nanoseconds, the agenda's token, and the operation."""
 
 
 class ThreadEngine:
@@ -48,22 +45,11 @@ class ThreadEngine:
         )
         self._turn = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._running: dict[threading.Thread, _Work] = {}
+        self._running: dict[threading.Thread, Begun] = {}
         self._waiting = 0
         self._has_pacer = False
         self._ended = False
         self._broken: BaseException | None = None
-        recorder = part.recorder
-        self._appends = tuple(
-            column.append
-            for column in (
-                recorder.intended,
-                recorder.taken,
-                recorder.sent,
-                recorder.end,
-                recorder.code,
-            )
-        )
 
     def run(self) -> int:
         """Run until nothing is due and no call runs; returns the nanoseconds it took.
@@ -132,7 +118,7 @@ class ThreadEngine:
     def _call_in_turns(self, callers: Sequence[Caller]) -> None:
         me = threading.current_thread()
         clock, start_ns = self._part.clock, self._part.start_ns
-        work: _Work | None = None
+        work: Begun | None = None
         outcome, end_ns = 0, 0
         while True:
             with self._turn:
@@ -156,7 +142,7 @@ class ThreadEngine:
         with self._turn:
             return self._part.outcomes.number(f"raised {type(error).__name__}")
 
-    def _finish(self, me: threading.Thread, work: _Work, end_ns: int, outcome: int) -> bool:
+    def _finish(self, me: threading.Thread, work: Begun, end_ns: int, outcome: int) -> bool:
         """Record a call; False where it had been given up before."""
         if self._running.pop(me)[4] < 0:
             return False
@@ -168,15 +154,15 @@ class ThreadEngine:
             part.recorder.settle()
         return True
 
-    def _record(self, work: _Work, end_ns: int, outcome: int) -> None:
+    def _record(self, work: Begun, end_ns: int, outcome: int) -> None:
         part = self._part
-        values = (*work[:3], end_ns, outcome << OUTCOME_SHIFT | work[4])
-        for append, value in zip(self._appends, values, strict=True):
-            append(value)
+        part.recorder.begun.append(work)
+        part.recorder.end.append(end_ns)
+        part.recorder.outcome.append(outcome)
         part.in_flight_ns += end_ns - work[2]
         part.agenda.finished(work[3], end_ns + (_PAUSE_NS if outcome else 0))
 
-    def _wait(self, me: threading.Thread, *, came_from_work: bool) -> tuple[int, _Work] | None:
+    def _wait(self, me: threading.Thread, *, came_from_work: bool) -> tuple[int, Begun] | None:
         """Wait for the next arrival, as the pacer or behind it; None when there is none."""
         part = self._part
         waited = False
@@ -208,7 +194,7 @@ class ThreadEngine:
             self._part.idle_ns += self._part.clock() - before_ns
             self._has_pacer = False
 
-    def _take(self, me: threading.Thread, now_ns: int, *, saturated: bool) -> tuple[int, _Work]:
+    def _take(self, me: threading.Thread, now_ns: int, *, saturated: bool) -> tuple[int, Begun]:
         part = self._part
         intended_ns, token = part.agenda.take()
         part.offered += 1
