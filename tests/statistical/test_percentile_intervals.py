@@ -34,7 +34,8 @@ def test_intervals_of_percentiles_hold_the_truth(shape: str, q: float, count: in
     """Between 94 and 97 % of them, at the least number of samples as with many."""
     rng = np.random.default_rng(round(1e6 * q) + count)
     truth = SHAPES[shape].ppf(q)
-    # The shape is drawn through its quantile function: one batch of uniforms, every run apart.
+    # Through its quantile function, from the same uniforms for every shape: which ranks hold the
+    # truth is the same then, and what is tried is what lies between them.
     runs = SHAPES[shape].ppf(rng.random((RUNS, count)))
     estimates = [OrderedSamples(run).estimate(q) for run in runs]
     held = np.mean([estimate.low <= truth <= estimate.high for estimate in estimates])
@@ -56,14 +57,14 @@ def test_blocks_hold_the_truth_of_correlated_samples(q: float) -> None:
     rng = np.random.default_rng(7)
     truth, starts = stats.norm.ppf(q), np.arange(6000.0)
     held = ranks_held = 0
-    for _ in range(RUNS // 10):
+    for _ in range(RUNS // 20):
         samples = BlockedSamples.of(autoregressive(rng, 0.9, 6000), starts, length=100.0)
         assert is_correlated(samples, q)
         plain, blocks = samples.ordered.estimate(q), samples.estimate(q, rng)
         held += blocks.low <= truth <= blocks.high
         ranks_held += plain.low <= truth <= plain.high
-    assert 0.92 <= held / (RUNS // 10) <= 0.98, f"{held / (RUNS // 10):.2%}"
-    assert ranks_held / (RUNS // 10) < 0.75
+    assert 0.92 <= held / (RUNS // 20) <= 0.98, f"{held / (RUNS // 20):.2%}"
+    assert ranks_held / (RUNS // 20) < 0.75
 
 
 def test_intervals_of_scaling_hold_the_truth() -> None:
@@ -78,8 +79,8 @@ def test_intervals_of_scaling_hold_the_truth() -> None:
     )
     fits = [
         fit_usl(workers, exact * np.exp(0.03 * rng.standard_normal(workers.size)))
-        for _ in range(RUNS // 2)
+        for _ in range(RUNS // 4)
     ]
     for name, value in truth.items():
         held = np.mean([getattr(fit, name).low <= value <= getattr(fit, name).high for fit in fits])
-        assert 0.93 <= held <= 0.97, f"{name}: {held:.2%}"
+        assert 0.92 <= held <= 0.98, f"{name}: {held:.2%}"

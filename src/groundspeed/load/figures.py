@@ -104,7 +104,7 @@ def figure_of(result: LoadResult, metric: str, *, confidence: float = CONFIDENCE
     Args:
         result: A run.
         metric: Its name.
-        confidence: Of the interval of a latency, in (0, 1).
+        confidence: Of the interval, in (0, 1).
 
     Raises:
         TooFewSamplesError: If the run is too short for its interval.
@@ -122,9 +122,9 @@ def figure_of(result: LoadResult, metric: str, *, confidence: float = CONFIDENCE
         )
     match metric:
         case "throughput_per_s":
-            return throughput(result)
+            return throughput(result, confidence=confidence)
         case "error_rate":
-            return error_rate(result)
+            return error_rate(result, confidence=confidence)
         case "rss_bytes":
             return peak_memory(result)
         case _:
@@ -175,14 +175,14 @@ def latency(result: LoadResult, q: float, *, confidence: float = CONFIDENCE) -> 
     return blocked.estimate(q, np.random.default_rng(result.seed), confidence=confidence)
 
 
-def throughput(result: LoadResult) -> Figure:
+def throughput(result: LoadResult, *, confidence: float = CONFIDENCE) -> Figure:
     """Good answers a second after the warm-up, by Student's t over 25 stretches of equal time.
 
     Raises:
         TooFewSamplesError: If there was not time enough for two stretches.
     """
     if result.overflow is not None:
-        return _whole_throughput(result)
+        return _whole_throughput(result, confidence)
     good = result.samples.where(~result.samples.failed)
     ends = good.end_ns / _NS
     span = result.duration_s - result.warm_up_s
@@ -191,14 +191,18 @@ def throughput(result: LoadResult) -> Figure:
     edges = np.linspace(result.warm_up_s, result.duration_s, _BLOCKS + 1)
     counts = np.histogram(ends, edges)[0] / (span / _BLOCKS)
     error = float(counts.std(ddof=1)) / math.sqrt(_BLOCKS)
-    reach = -float(student_t_ppf((1.0 - CONFIDENCE) / 2.0, _BLOCKS - 1.0)) * error
+    reach = -float(student_t_ppf((1.0 - confidence) / 2.0, _BLOCKS - 1.0)) * error
     mean = float(counts.mean())
     return Figure(
-        metric="throughput_per_s", value=mean, low=max(0.0, mean - reach), high=mean + reach
+        metric="throughput_per_s",
+        value=mean,
+        low=max(0.0, mean - reach),
+        high=mean + reach,
+        confidence=confidence,
     )
 
 
-def error_rate(result: LoadResult) -> Figure:
+def error_rate(result: LoadResult, *, confidence: float = CONFIDENCE) -> Figure:
     """Share of the arrivals after the warm-up that failed.
 
     Wilson's interval; where failures come in bursts, of as many independent arrivals as vary so.
@@ -215,9 +219,15 @@ def error_rate(result: LoadResult) -> Figure:
         raise TooFewSamplesError("error rate: got no sample after the warm-up; measure longer")
     effective = total / _burstiness(failed.astype(np.float64), starts)
     trials = max(1, round(effective))
-    low, high = wilson_interval(round(failures / total * trials), trials)
+    low, high = wilson_interval(round(failures / total * trials), trials, confidence=confidence)
     value = failures / total
-    return Figure(metric="error_rate", value=value, low=min(low, value), high=max(high, value))
+    return Figure(
+        metric="error_rate",
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        confidence=confidence,
+    )
 
 
 def peak_memory(result: LoadResult) -> Figure:
@@ -283,10 +293,15 @@ def _burstiness(failed: FloatArray, starts: FloatArray) -> float:
     return max(1.0, float(squares.sum() / max(1, int(used.sum()) - 1)))
 
 
-def _whole_throughput(result: LoadResult) -> Figure:
+def _whole_throughput(result: LoadResult, confidence: float) -> Figure:
     good = result.recorded - result.failures
     value = result.throughput_per_s
-    reach = 1.96 * math.sqrt(good) / result.drained_s
+    z = -float(student_t_ppf((1.0 - confidence) / 2.0, math.inf))
+    reach = z * math.sqrt(good) / result.drained_s
     return Figure(
-        metric="throughput_per_s", value=value, low=max(0.0, value - reach), high=value + reach
+        metric="throughput_per_s",
+        value=value,
+        low=max(0.0, value - reach),
+        high=value + reach,
+        confidence=confidence,
     )

@@ -197,7 +197,7 @@ def judge(
         result: The run.
         levels: What it is held to.
         beside: Figures that the run does not hold, such as a cache's hit rate.
-        confidence: Of the latencies' intervals, in (0, 1).
+        confidence: Of the intervals, in (0, 1).
 
     Raises:
         UsageError: If the run does not hold a level's metric and it is not given beside.

@@ -162,9 +162,9 @@ def _effective_interval(
     """
     count = samples.ordered.count
     worth = max(1, round(count / max(1.0, inflation(samples, q))))
-    stretch = _student_over_normal(len(samples.blocks), confidence)
-    # The normal tail at the t quantile: a confidence above the asked one.
-    tail = float(student_t_sf(stretch * _normal_quantile(confidence), np.inf))
+    t = -float(student_t_ppf((1.0 - confidence) / 2.0, len(samples.blocks) - 1.0))
+    # The normal tail beyond Student's quantile: a confidence above the asked one.
+    tail = float(student_t_sf(t, np.inf))
     wider = 1.0 - 2.0 * max(tail, _TAIL_MIN)
     needed = samples_needed(q, confidence=wider)
     if worth < needed:
@@ -183,13 +183,9 @@ def _scaled(rank: float, worth: int, count: int) -> float:
     return min(max((rank - 0.5) / worth * count + 0.5, 1.0), float(count))
 
 
-def _normal_quantile(confidence: float) -> float:
-    return -float(student_t_ppf((1.0 - confidence) / 2.0, np.inf))
-
-
 def _student_over_normal(blocks: int, confidence: float) -> float:
-    t = -float(student_t_ppf((1.0 - confidence) / 2.0, blocks - 1.0))
-    return t / _normal_quantile(confidence)
+    tail = (1.0 - confidence) / 2.0
+    return float(student_t_ppf(tail, blocks - 1.0)) / float(student_t_ppf(tail, np.inf))
 
 
 def block_interval(
@@ -211,7 +207,7 @@ def block_interval(
         q: In (0, 1).
         rng: Where the draws come from.
         confidence: Two-sided, in (0, 1).
-        draws: How many; 1,000 leave the ends uncertain by about 3 % of the interval.
+        draws: How many; 1,000 leave each end uncertain by about 2 % of the interval.
 
     Returns:
         The ends, in the samples' unit; the upper may be infinite.

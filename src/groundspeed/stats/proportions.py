@@ -2,17 +2,20 @@
 
 import math
 
+from groundspeed.stats.distributions import student_t_ppf
+
 __all__ = ["binomial_tail", "wilson_interval"]
 
-_Z95 = 1.959963984540054
 
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share, inside [0, 1] and around successes / trials.
+def wilson_interval(
+    successes: int, trials: int, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """The interval of a share, inside [0, 1] and around successes / trials.
 
     Args:
         successes: From 0 to `trials`.
         trials: At least 1.
+        confidence: Two-sided, in (0, 1).
 
     Raises:
         ValueError: If an argument is out of range.
@@ -23,7 +26,10 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"got {successes} of {trials}, needed at most all of at least one")
-    share, weight = successes / trials, _Z95**2 / trials
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence: got {confidence}, needed a number between 0 and 1")
+    z = -float(student_t_ppf((1.0 - confidence) / 2.0, math.inf))
+    share, weight = successes / trials, z**2 / trials
     centre = share + weight / 2.0
     half = math.sqrt(share * (1.0 - share) * weight + weight**2 / 4.0)
     low, high = (centre - half) / (1.0 + weight), (centre + half) / (1.0 + weight)

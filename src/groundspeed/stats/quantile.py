@@ -3,7 +3,7 @@
 How many of n independent samples lie below the true quantile Q(q) is binomial (n, q), whatever they
 are drawn from. So Q(q) lies between two order statistics with a chance that is known beforehand.
 Ranks are whole numbers and the chance jumps from one to the next: in the tail of a small sample the
-interval that keeps its promise keeps too much, 97.8 % for p99 of 1,000. Nyblom's interpolation
+interval that keeps its promise keeps too much, 97.5 % for p99 of 1,000. Nyblom's interpolation
 between neighbours takes that back and stays within about half a percent of what was asked.
 
 The largest sample is the last there is. Where it lies below the quantile more often than allowed,

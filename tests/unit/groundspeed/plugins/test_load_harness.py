@@ -26,19 +26,19 @@ async def wait(): await asyncio.sleep(0)
 
 def test_load(load_test_harness):
     run = load_test_harness.run(
-        work, name="1000_accounts_2_users", model=Closed(users=2, think=0.01), duration=0.6,
+        work, name="1000_accounts_2_users", model=Closed(users=2, think=0.01), duration=0.4,
         accounts=1000, warm_up=0.0,
     )
     assert run.error_rate == 0.0
-    load_test_harness.run(wait, name="again", model=Open(rate=50), duration=0.6, warm_up=0.0)
+    load_test_harness.run(wait, name="again", model=Open(rate=50), duration=0.4, warm_up=0.0)
 
 def test_async(load_test_harness):
     async def body():
-        return await load_test_harness.arun(wait, model=Open(rate=50), duration=0.6, warm_up=0.0)
+        return await load_test_harness.arun(wait, model=Open(rate=50), duration=0.4, warm_up=0.0)
     assert asyncio.run(body()).result.recorded > 0
 
 def test_own_timing(load_test_harness, benchmark):
-    load_test_harness.run(work, model=Open(rate=50), duration=0.6, warm_up=0.0)
+    load_test_harness.run(work, model=Open(rate=50), duration=0.4, warm_up=0.0)
     assert benchmark(work) == 45
 """
 
@@ -100,13 +100,13 @@ def test_it_works_without_pytest_benchmark(tmp_path: Path) -> None:
     assert "Load Test Results: again\n" in done.stdout
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def harness() -> LoadTestHarness:
     """One that prints to nowhere."""
     return LoadTestHarness(stream=io.StringIO())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def quick(harness: LoadTestHarness) -> LoadRun:
     """A second against a function that does nothing, 200 times."""
     return harness.run(int, model=Open(rate=200.0, arrivals="constant"), duration=1.0, warm_up=0.0)

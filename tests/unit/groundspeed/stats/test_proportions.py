@@ -13,11 +13,11 @@ def counts(draw: st.DrawFn) -> tuple[int, int]:
     return draw(st.integers(0, trials)), trials
 
 
-@given(counts())
-def test_the_interval_is_that_of_scipy(count: tuple[int, int]) -> None:
+@given(counts(), st.sampled_from([0.5, 0.95, 0.999]))
+def test_the_interval_is_that_of_scipy(count: tuple[int, int], confidence: float) -> None:
     """Wilson's, without a correction for continuity."""
-    low, high = wilson_interval(*count)
-    expected = stats.binomtest(*count).proportion_ci(method="wilson")
+    low, high = wilson_interval(*count, confidence=confidence)
+    expected = stats.binomtest(*count).proportion_ci(confidence, method="wilson")
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
@@ -52,6 +52,12 @@ def test_a_share_of_nothing_or_more_than_all_is_refused(count: tuple[int, int]) 
     if count != (0, 0):
         with pytest.raises(ValueError, match="needed a share"):
             binomial_tail(*count, 0.5)
+
+
+def test_a_confidence_of_all_is_refused() -> None:
+    """No interval of a share is certain but all of it."""
+    with pytest.raises(ValueError, match="confidence: got 1"):
+        wilson_interval(1, 2, confidence=1)
 
 
 def test_a_chance_above_one_is_refused() -> None:
