@@ -10,6 +10,7 @@ from groundspeed.load._result import (
     StageSpan,
 )
 from groundspeed.load.correction import corrected_for_omission
+from groundspeed.load.figures import Figure, share
 from groundspeed.load.models import (
     Closed,
     Model,
@@ -33,13 +34,22 @@ from groundspeed.load.scenario import (
     read_scenario,
 )
 from groundspeed.load.selfchecking import Check, Selfcheck, StallPlan, selfcheck, stall_test
+from groundspeed.load.service_levels import (
+    SERVICE_LEVELS,
+    ServiceLevel,
+    Standing,
+    Standings,
+    judge,
+)
 
 __all__ = [
     "OK",
+    "SERVICE_LEVELS",
     "Cache",
     "Call",
     "Check",
     "Closed",
+    "Figure",
     "GeneratorFacts",
     "Http",
     "LoadResult",
@@ -54,17 +64,22 @@ __all__ = [
     "Samples",
     "Scenario",
     "Selfcheck",
+    "ServiceLevel",
     "Soak",
     "Spike",
     "Sql",
     "Stage",
     "StageSpan",
     "StallPlan",
+    "Standing",
+    "Standings",
     "Steady",
     "Target",
     "corrected_for_omission",
+    "judge",
     "read_scenario",
     "run",
     "selfcheck",
+    "share",
     "stall_test",
 ]

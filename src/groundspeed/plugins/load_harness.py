@@ -31,6 +31,7 @@ from groundspeed.load.compare import WORSE_RATIO, LoadComparison, compare
 from groundspeed.load.figures import Figure, latency
 from groundspeed.load.saturation import Saturation, saturation
 from groundspeed.load.scaling import ScalingReport, scaling
+from groundspeed.load.selfchecking import Selfcheck, selfcheck
 from groundspeed.load.service_levels import (
     LevelReport,
     ServiceLevel,
@@ -229,6 +230,14 @@ class LoadTestHarness:
             for side in (base, candidate)
         ]
         return compare(*sides, worse_ratio=worse_ratio)
+
+    def selfcheck(self, *, fresh: bool = False) -> Selfcheck:
+        """Whether the generator tells the truth on this machine; a minute, then remembered.
+
+        Args:
+            fresh: Check again also where this machine has been checked.
+        """
+        return selfcheck(fresh=fresh)
 
     def _kept(
         self,

@@ -1,5 +1,9 @@
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -99,6 +103,25 @@ def test_a_plot_that_cannot_be_written_ends_with_5(scenario: Path, capsys: Texts
     told = capsys.readouterr()
     assert "was not written: No such file or directory; choose another place" in told.err
     assert code == (3 if "INVALID" in told.out else 5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals there are others")
+def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
+    """The partial result is printed and written, marked so, and the exit code is 130."""
+    scenario, out = tmp_path / "long.toml", tmp_path / "r.json"
+    scenario.write_text(SCENARIO.format(rate=200.0, duration=600.0), encoding="utf-8")
+    command = [sys.executable, "-m", "groundspeed.cli", "load", "run", os.fspath(scenario)]
+    with subprocess.Popen(
+        [*command, "-o", f"json:{out}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(4.0)
+        process.send_signal(signal.SIGINT)
+        told, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130, complaint
+    assert "\nPARTIAL: the run was interrupted" in told
+    record = json.loads(out.read_bytes())
+    assert record["partial"]
+    assert record["recorded"] > 0
 
 
 class _Terminal:

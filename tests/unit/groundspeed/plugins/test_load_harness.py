@@ -6,13 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from groundspeed import __version__
 from groundspeed.errors import UsageError
 from groundspeed.load import Call, Closed, Open, Operation, Scenario, Steady
 from groundspeed.load.compare import Change
 from groundspeed.load.figures import share
+from groundspeed.load.selfchecking import Selfcheck
 from groundspeed.load.service_levels import ServiceLevel, Standing
+from groundspeed.measure.machine import CpuPlan, describe_machine
 from groundspeed.plugins.load_harness import LoadRun, LoadTestHarness, ServiceLevelError
 
 TESTS = """\
@@ -63,9 +67,10 @@ def pytest_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_results_are_in_the_json_of_pytest_benchmark(tmp_path: Path) -> None:
-    """Every run's record, and what a check compares; the block is printed."""
-    done = pytest_run(tmp_path, "--benchmark-json=out.json", "--benchmark-max-time=0.01")
+def test_results_are_in_what_pytest_benchmark_keeps(tmp_path: Path) -> None:
+    """Every run's record, and what a check compares; saved runs can be compared by itself."""
+    keep = ("--benchmark-json=out.json", "--benchmark-save=one", "--benchmark-max-time=0.01")
+    done = pytest_run(tmp_path, *keep)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Load Test Results: 1000_accounts_2_users\n" in done.stdout
     assert "  Accounts: 1000\n  Concurrent Users: 2\n" in done.stdout
@@ -81,16 +86,10 @@ def test_results_are_in_the_json_of_pytest_benchmark(tmp_path: Path) -> None:
     assert rows["test_load"]["stats"]["rounds"] == 1
     assert rows["test_own_timing"]["stats"]["max"] < 0.5  # the test's own timing, not the run's
     assert len(rows["test_own_timing"]["extra_info"]["load"]) == 1
-
-
-def test_saved_runs_can_be_compared(tmp_path: Path) -> None:
-    """By pytest-benchmark itself, which keeps what is in `extra_info`."""
-    only = ("-k", "test_async", "--benchmark-save=one")
-    assert pytest_run(tmp_path, *only).returncode == 0
-    again = pytest_run(tmp_path, "-k", "test_async", "--benchmark-compare=*one*")
+    saved = json.loads(next(tmp_path.glob(".benchmarks/*/*one.json")).read_text("utf-8"))
+    assert all(row["extra_info"]["load"] for row in saved["benchmarks"])
+    again = pytest_run(tmp_path, "test_loads.py::test_async", "--benchmark-compare")
     assert again.returncode == 0, again.stdout + again.stderr
-    saved = next(tmp_path.glob(".benchmarks/*/*one*.json"))
-    assert json.loads(saved.read_text())["benchmarks"][0]["extra_info"]["load"]
 
 
 def test_it_works_without_pytest_benchmark(tmp_path: Path) -> None:
@@ -128,6 +127,21 @@ def test_a_run_is_required_to_keep_levels(quick: LoadRun) -> None:
         assert quick.require(missed, beside=[hits]).reports[0].standing is Standing.MISSED
         with pytest.raises(ServiceLevelError, match=r"hits is missed 0\.5"):
             quick.require(missed, beside=[hits], strict=True)
+
+
+def test_it_says_whether_the_generator_tells_the_truth_here(
+    harness: LoadTestHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found out about this machine is remembered, and given again."""
+    monkeypatch.setenv("GROUNDSPEED_STATE_DIR", os.fspath(tmp_path))
+    fingerprint = describe_machine(CpuPlan()).fingerprint
+    kept = Selfcheck(
+        fingerprint=fingerprint, tool_version=__version__, requests_per_s=5e4, checks=()
+    )
+    path = tmp_path / "load" / f"{fingerprint}-{__version__}.json"
+    path.parent.mkdir()
+    path.write_bytes(msgspec.json.encode(kept))
+    assert harness.selfcheck() == kept
 
 
 def test_the_run_has_figures(quick: LoadRun) -> None:
