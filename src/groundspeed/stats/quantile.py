@@ -245,8 +245,8 @@ def _lower_rank(count: int, q: float, allowed: float) -> float:
     index = int(np.searchsorted(below, allowed, side="right")) - 1
     rank = first + index
     chance, next_chance = float(below[index]), float(below[index + 1])
-    if rank < 1 or chance == allowed:
-        return float(max(rank, 1))
+    if chance == allowed:
+        return float(rank)
     odds = rank * (1.0 - q) * (next_chance - allowed) / ((count - rank) * q * (allowed - chance))
     return rank + 1.0 / (1.0 + odds)
 

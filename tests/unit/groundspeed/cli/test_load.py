@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -111,13 +110,18 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     scenario, out = tmp_path / "long.toml", tmp_path / "r.json"
     scenario.write_text(SCENARIO.format(rate=200.0, duration=600.0), encoding="utf-8")
     command = [sys.executable, "-m", "groundspeed.cli", "load", "run", os.fspath(scenario)]
+    controller, terminal = os.openpty()
     with subprocess.Popen(
-        [*command, "-o", f"json:{out}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "-o", f"json:{out}"], stdout=subprocess.PIPE, stderr=terminal, text=True
     ) as process:
-        time.sleep(4.0)
+        os.close(terminal)
+        shown = b""
+        while b" left" not in shown:  # it tells how far it is: it runs
+            shown += os.read(controller, 1000)
         process.send_signal(signal.SIGINT)
-        told, complaint = process.communicate(timeout=60)
-    assert process.returncode == 130, complaint
+        told, _ = process.communicate(timeout=60)
+    os.close(controller)
+    assert process.returncode == 130
     assert "\nPARTIAL: the run was interrupted" in told
     record = json.loads(out.read_bytes())
     assert record["partial"]

@@ -11,10 +11,10 @@ import pytest
 
 from groundspeed import __version__
 from groundspeed.errors import UsageError
-from groundspeed.load import Call, Closed, Open, Operation, Scenario, Steady
+from groundspeed.load import Call, Closed, Http, Open, Operation, Scenario, Steady
 from groundspeed.load.compare import Change
 from groundspeed.load.figures import share
-from groundspeed.load.selfchecking import Selfcheck
+from groundspeed.load.selfchecking import Selfcheck, stalling_server
 from groundspeed.load.service_levels import ServiceLevel, Standing
 from groundspeed.measure.machine import CpuPlan, describe_machine
 from groundspeed.plugins.load_harness import LoadRun, LoadTestHarness, ServiceLevelError
@@ -150,6 +150,7 @@ def test_the_run_has_figures(quick: LoadRun) -> None:
     estimate = quick.latency(50)
     assert estimate.low <= estimate.value <= estimate.high
     assert quick.throughput_per_s > 0.0
+    assert quick.error_rate == 0.0
     assert quick.result.resources is not None  # this very process is the target
 
 
@@ -170,6 +171,9 @@ def test_targets_are_functions_mixes_and_scenarios(harness: LoadTestHarness) -> 
         warm_up=0.0,
     )
     assert asyncio.run(harness.arun(scenario)).result.name == "whole"
+    with stalling_server() as server:
+        web = harness.run(Http(url=server.url), **options)  # type: ignore[arg-type]
+    assert web.result.recorded > web.result.failures == 0
     with pytest.raises(UsageError, match="target: got int, needed a function"):
         harness.run(3, **options)  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@ from groundspeed.stats.quantile import (
     percentile_name,
     quantile_rank,
     samples_needed,
+    value_between,
 )
 
 QUANTILES = st.sampled_from([0.05, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999])
@@ -97,6 +98,17 @@ def test_the_value_is_numpys_inverted_cdf(count: int, q: float) -> None:
     samples = np.random.default_rng(count).exponential(size=count)
     expected = np.quantile(samples, q, method="inverted_cdf")
     assert OrderedSamples(samples).quantile(q) == expected
+
+
+def test_whole_ranks_are_kept_where_they_promise_just_what_is_asked() -> None:
+    """Least and greatest of six samples hold the median with chance 1 - 2 / 64."""
+    assert interval_ranks(6, 0.5, confidence=1 - 2 / 64) == pytest.approx((1.0, 6.0), abs=1e-9)
+
+
+def test_between_two_ranks_lies_a_straight_line() -> None:
+    """A whole rank is itself, also the last."""
+    ordered = OrderedSamples([1.0, 2.0, 4.0])
+    assert [value_between(ordered, rank) for rank in (1.0, 1.5, 2.5, 3.0)] == [1.0, 1.5, 3.0, 4.0]
 
 
 def test_what_never_came_back_lies_above_all() -> None:
