@@ -26,15 +26,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from groundspeed.load import Closed, Http, Operation, Scenario, Steady
+import numpy as np
+
+from groundspeed.load import Closed, Http, Open, Operation, Scenario, Steady, run
 from groundspeed.load.engines import part_of
 from groundspeed.load.generator import run_part
 from groundspeed.load.selfchecking import record_s, stalling_server
+from groundspeed.stats import FloatArray
 
 __all__ = ["app", "main"]
 
 _CLIENTS = ("ours", "aiohttp", "httpx", "wrk")
 _BODY = b"ok"
+_PACING_RATE = 1000.0
+_SPIN_NS = 250_000
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -133,10 +138,10 @@ def wrk(url: str, users: int, seconds: float) -> int:
 
 def _one(client: str, url: str, users: int, seconds: float) -> dict[str, float]:
     """One run in this process, which was started for it."""
-    run = {"ours": ours, "aiohttp": aiohttp, "httpx": httpx, "wrk": wrk}[client]
-    run(url, users, 0.2 if client != "wrk" else 1.0)
+    ask = {"ours": ours, "aiohttp": aiohttp, "httpx": httpx, "wrk": wrk}[client]
+    ask(url, users, 0.2 if client != "wrk" else 1.0)
     before, start_s = _cpu_s(client), time.perf_counter()
-    count = run(url, users, seconds)
+    count = ask(url, users, seconds)
     wall_s = time.perf_counter() - start_s
     return {"cpu_s": (_cpu_s(client) - before) / count, "rate_per_s": count / wall_s}
 
@@ -171,6 +176,45 @@ def _measure(url: str, options: argparse.Namespace) -> None:
         print(f"{row}{share:>8}")
 
 
+def pacing(seconds: float) -> None:
+    """How late our engine takes up a request at 1,000 a second, beside a loop that only waits.
+
+    What the loop is late by, sleeping and spinning alike without a single request, is the
+    machine's doing; the shares of seconds are for a reader whose machine does other work, too.
+    """
+    _tell_lag("a loop that only waits", _waiting_lag_us(seconds), seconds)
+    with stalling_server() as server:
+        scenario = Scenario(
+            name="pacing",
+            operations=(Operation(name="get", target=Http(url=server.url)),),
+            model=Open(rate=_PACING_RATE, arrivals="constant"),
+            stages=(Steady(duration=seconds),),
+            warm_up=0.0,
+        )
+        result = run(scenario)
+    _tell_lag("ours", result.lag_s * 1e6, seconds)
+
+
+def _waiting_lag_us(seconds: float) -> FloatArray:
+    lag_ns = []
+    start_ns = time.perf_counter_ns()
+    for number in range(int(seconds * _PACING_RATE)):
+        due_ns = start_ns + number * int(1e9 / _PACING_RATE)
+        while (left_ns := due_ns - time.perf_counter_ns()) > 0:
+            if left_ns > _SPIN_NS:
+                time.sleep((left_ns - _SPIN_NS) * 1e-9)
+        lag_ns.append(time.perf_counter_ns() - due_ns)
+    return np.array(lag_ns) / 1e3
+
+
+def _tell_lag(name: str, lag_us: FloatArray, seconds: float) -> None:
+    each = [np.quantile(part, 0.99) for part in np.array_split(lag_us, int(seconds))]
+    print(
+        f"lag at 1,000/s, {name}: p50 {np.median(lag_us):.1f}, p99 {np.quantile(lag_us, 0.99):.1f} "
+        f"us; p99 of each second: {min(each):.1f} to {max(each):.1f}, median {np.median(each):.1f}"
+    )
+
+
 def main() -> None:
     """Measure and print the table."""
     if sys.argv[1:2] == ["--one"]:
@@ -180,10 +224,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--pacing", type=float, default=15.0, help="seconds of its runs")
     parser.add_argument("--clients", default=",".join(_CLIENTS))
     parser.add_argument("--server", choices=("uvicorn", "stalling"), default="uvicorn")
     options = parser.parse_args()
     print(f"recording a sample: {record_s() * 1e9:.1f} ns")
+    pacing(options.pacing)
     if options.server == "uvicorn":
         with uvicorn_server() as url:
             _measure(url, options)
