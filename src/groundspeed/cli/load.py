@@ -143,11 +143,15 @@ def selfcheck_command(*, fresh: bool) -> int:
 
 
 def _levels(typed: tuple[str, ...], *, default_levels: bool) -> "list[ServiceLevel]":
+    from groundspeed.load.figures import check_metric
     from groundspeed.load.service_levels import SERVICE_LEVELS, parse_level
 
     run_holds = ("latency_s_p95", "latency_s_p99", "throughput_per_s", "error_rate")
     defaults = [level for level in SERVICE_LEVELS if level.metric in run_holds]
-    return [*(defaults if default_levels else []), *map(parse_level, typed)]
+    asked = [parse_level(text) for text in typed]
+    for level in asked:
+        check_metric(level.metric)
+    return [*(defaults if default_levels else []), *asked]
 
 
 def _content(path: Path) -> bytes:

@@ -29,6 +29,7 @@ from groundspeed.stats.quantile import CONFIDENCE, Ranked
 __all__ = [
     "RUN_METRICS",
     "Figure",
+    "check_metric",
     "error_rate",
     "figure_of",
     "latency",
@@ -40,7 +41,8 @@ __all__ = [
     "throughput",
 ]
 
-RUN_METRICS = ("latency_s_pNN", "throughput_per_s", "error_rate", "rss_bytes")
+_NAMED = ("throughput_per_s", "error_rate", "rss_bytes")
+RUN_METRICS = ("latency_s_pNN", *_NAMED)
 """What `figure_of` finds in a run by itself; NN is a percentile, such as 95 or 99.9."""
 
 _LATENCY = re.compile(r"latency_s_p(\d{1,2}(?:\.\d+)?)")
@@ -128,10 +130,24 @@ def figure_of(result: LoadResult, metric: str, *, confidence: float = CONFIDENCE
         case "rss_bytes":
             return peak_memory(result)
         case _:
-            raise UsageError(
-                f"{metric}: a load run does not hold it, only {', '.join(RUN_METRICS)}; give it as "
-                "a Figure beside the run"
-            )
+            raise _unknown(metric)
+
+
+def check_metric(metric: str) -> None:
+    """Refuse, before a run, what no run holds.
+
+    Raises:
+        UsageError: If a run does not hold this metric.
+    """
+    if metric not in _NAMED and parse_latency_metric(metric) is None:
+        raise _unknown(metric)
+
+
+def _unknown(metric: str) -> UsageError:
+    return UsageError(
+        f"{metric}: a load run does not hold it, only {', '.join(RUN_METRICS)}; give it as a "
+        "Figure beside the run"
+    )
 
 
 def ranked_latency(result: LoadResult) -> Ranked:
@@ -234,10 +250,12 @@ def peak_memory(result: LoadResult) -> Figure:
     """The most resident memory of the target that was seen; read, not estimated.
 
     Raises:
-        UsageError: If the target was not watched.
+        TooFewSamplesError: If the target was not watched.
     """
     if result.resources is None:
-        raise UsageError("rss_bytes: the target was not watched; give the run its process id")
+        raise TooFewSamplesError(
+            "rss_bytes: got no reading of the target's memory; give its process id in `watch`"
+        )
     peak = result.resources.rss_bytes_peak
     return Figure(metric="rss_bytes", value=peak, low=peak, high=peak, confidence=1.0)
 

@@ -28,7 +28,7 @@ from groundspeed.load import (
     run,
 )
 from groundspeed.load.compare import WORSE_RATIO, LoadComparison, compare
-from groundspeed.load.figures import Figure, latency
+from groundspeed.load.figures import Figure, check_metric, latency
 from groundspeed.load.saturation import Saturation, saturation
 from groundspeed.load.scaling import ScalingReport, scaling
 from groundspeed.load.selfchecking import Selfcheck, selfcheck
@@ -168,6 +168,8 @@ class LoadTestHarness:
             target, {"name": name, "model": model, "duration": duration, **options}
         )
         judged = _levels(levels)
+        for level in judged:
+            check_metric(level.metric)
         result = self._make(lambda: run(scenario))
         return self._kept(scenario, result, judged, accounts)
 

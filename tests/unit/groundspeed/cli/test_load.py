@@ -69,6 +69,7 @@ def test_an_undecided_run_is_made_longer(scenario: Path, capsys: Texts) -> None:
         (SCENARIO.format(rate=0.0, duration=1.0), [], "rate"),
         (SCENARIO.format(rate=1e9, duration=1.0), [], "rate"),
         (SCENARIO.format(rate=1.0, duration=1.0), ["--level", "p95"], "needed METRIC < TARGET"),
+        (SCENARIO.format(rate=1.0, duration=9.0), ["--level", "hits > 1"], "does not hold it"),
         (
             SCENARIO.format(rate=1.0, duration=9.0),
             ["--budget", "1"],

@@ -8,6 +8,7 @@ import pytest
 from groundspeed.errors import TooFewSamplesError, UsageError
 from groundspeed.load import LoadResult, Overflow, Resources
 from groundspeed.load.figures import (
+    check_metric,
     error_rate,
     figure_of,
     latency,
@@ -91,7 +92,7 @@ def test_failures_in_a_burst_say_less_than_as_many_apart(run_of: Make) -> None:
 
 def test_memory_is_read_where_the_target_was_watched(steady: LoadResult) -> None:
     """Not estimated: its interval is one point."""
-    with pytest.raises(UsageError, match="the target was not watched; give"):
+    with pytest.raises(TooFewSamplesError, match="got no reading of the target's memory; give"):
         figure_of(steady, "rss_bytes")
     readings = np.array([1e6, 3e6, 2e6])
     watched = Resources(
@@ -115,6 +116,10 @@ def test_figures_have_names(steady: LoadResult) -> None:
         assert figure.low <= figure.value <= figure.high
     with pytest.raises(UsageError, match="cache_hit_rate: a load run does not hold it"):
         figure_of(steady, "cache_hit_rate")
+    with pytest.raises(UsageError, match="latency_ms_p95: a load run does not hold it"):
+        check_metric("latency_ms_p95")
+    for metric in ("latency_s_p99.9", "rss_bytes"):
+        check_metric(metric)
     assert parse_latency_metric("latency_s_p99.9") == pytest.approx(0.999)
     assert parse_latency_metric("latency_ms_p99") is None
     with pytest.raises(UsageError, match="percentile 0"):
