@@ -5,18 +5,13 @@ It is imported by every pytest of every user, so nothing is imported here that c
 
 import functools
 import inspect
-import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from groundspeed.load import LoadResult
-    from groundspeed.plugins.load_harness import LoadTestHarness
-    from groundspeed.report.load_record import LoadRecord
-
 from groundspeed.measure.inside.marker import DECLARATION, MarkerError, read_marker
+from groundspeed.plugins.load_fixture import load_test_harness
 
 __all__ = [
     "CoroutineNotAwaitedError",
@@ -77,36 +72,6 @@ def pytest_fixture_setup(
     if _is_guarded(fixture, request.config):
         for seam in _SEAMS:
             setattr(fixture, seam, _refusing_coroutines(getattr(fixture, seam)))
-
-
-@pytest.fixture
-def load_test_harness(request: pytest.FixtureRequest) -> "LoadTestHarness":
-    """Run load, judge it, print the metrics block; kept in pytest-benchmark's JSON where it is."""
-    from groundspeed.plugins.load_harness import LoadTestHarness
-    from groundspeed.report.load_record import compared_figures, encode_load
-
-    if not request.config.pluginmanager.hasplugin("benchmark"):
-        return LoadTestHarness()
-    taken = "benchmark" in request.fixturenames  # by the test itself, which will time its own
-
-    def extra_info() -> dict[str, Any]:
-        # Asked for when there is a run: the fixture warns where it has nothing to time.
-        found: dict[str, Any] = request.getfixturevalue("benchmark").extra_info
-        return found
-
-    def keep(record: "LoadRecord") -> None:
-        extra_info().setdefault("load", []).append(json.loads(encode_load(record)))
-        extra_info()[record.name] = compared_figures(record)
-
-    def make(measure: "Callable[[], LoadResult]") -> "LoadResult":
-        # The fixture times one thing a test; the runs after the first are in `extra_info` only.
-        if taken or "load" in extra_info():
-            return measure()
-        benchmark: Any = request.getfixturevalue("benchmark")
-        result: LoadResult = benchmark.pedantic(measure, rounds=1, iterations=1)
-        return result
-
-    return LoadTestHarness(make, record=keep)
 
 
 def _is_guarded(fixture: Any, config: pytest.Config) -> bool:

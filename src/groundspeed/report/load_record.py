@@ -178,8 +178,12 @@ def encode_load(record: LoadRecord) -> bytes:
 
 
 def compared_figures(record: LoadRecord) -> dict[str, float]:
-    """What a check compares of a run, by metric; only finite numbers."""
-    return {figure.metric: figure.value for figure in record.figures if math.isfinite(figure.value)}
+    """What a check compares of a run, by metric: finite, and of samples enough for an interval."""
+    return {
+        figure.metric: figure.value
+        for figure in record.figures
+        if figure.confidence is not None and math.isfinite(figure.value)
+    }
 
 
 def percentile_plot(histogram: Histogram) -> str:

@@ -42,8 +42,8 @@ def test_async(load_test_harness):
     assert asyncio.run(body()).result.recorded > 0
 
 def test_own_timing(load_test_harness, benchmark):
-    load_test_harness.run(work, model=Open(rate=50), duration=0.4, warm_up=0.0)
     assert benchmark(work) == 45
+    load_test_harness.run(work, model=Open(rate=50), duration=0.4, warm_up=0.0)
 """
 
 
@@ -80,9 +80,7 @@ def test_results_are_in_what_pytest_benchmark_keeps(tmp_path: Path) -> None:
     assert set(rows) == {"test_load", "test_async", "test_own_timing"}
     info = rows["test_load"]["extra_info"]
     assert [record["name"] for record in info["load"]] == ["1000_accounts_2_users", "again"]
-    assert {"latency_s_p50", "latency_s_p95", "throughput_per_s", "error_rate"} <= set(
-        info["1000_accounts_2_users"]
-    )
+    assert {"latency_s_p50", "throughput_per_s", "error_rate"} <= set(info["1000_accounts_2_users"])
     assert rows["test_load"]["stats"]["rounds"] == 1
     assert rows["test_own_timing"]["stats"]["max"] < 0.5  # the test's own timing, not the run's
     assert len(rows["test_own_timing"]["extra_info"]["load"]) == 1

@@ -169,5 +169,6 @@ def test_it_imports_next_to_nothing() -> None:
         "groundspeed.measure.inside",
         "groundspeed.measure.inside.marker",
         "groundspeed.plugins",
+        "groundspeed.plugins.load_fixture",
         "groundspeed.plugins.pytest_plugin",
     ]
