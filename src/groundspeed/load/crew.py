@@ -14,16 +14,18 @@ import msgspec
 
 from groundspeed import errors
 from groundspeed.errors import BrokenError, GroundspeedError
-from groundspeed.load.engines import part_of
+from groundspeed.load.engines import connections_of, part_of
 from groundspeed.load.generator import Order, Report, read_part, run_part
 from groundspeed.load.part import Beat, Part, PartResult
 from groundspeed.load.scenario import Call, Scenario
+from groundspeed.load.thread_engine import first_threads
 
 __all__ = ["Crew", "Found", "crew_for"]
 
 Found = tuple[PartResult, Report]
 
 _LEAD_S = 0.05
+_THREAD_S = 0.001
 _ENDING_S = 5.0
 _GENERATE = "import sys; from groundspeed.load.generator import main; sys.exit(main())"
 
@@ -86,7 +88,8 @@ class _Thread:
         return []
 
     def start(self) -> None:
-        self.start_ns = time.perf_counter_ns() + round(_LEAD_S * 1e9)
+        lead_s = _LEAD_S + _THREAD_S * first_threads(self._scenario, connections_of(self._scenario))
+        self.start_ns = time.perf_counter_ns() + round(lead_s * 1e9)
         self._part = part_of(
             self._scenario,
             part=0,

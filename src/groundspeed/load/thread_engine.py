@@ -11,16 +11,23 @@ from collections.abc import Sequence
 
 from groundspeed.load.agenda import NEVER, OpenAgenda
 from groundspeed.load.callers import Caller, keys_of, open_callers
+from groundspeed.load.models import Closed
 from groundspeed.load.part import Part, choices
 from groundspeed.load.recorder import Begun
 from groundspeed.load.scenario import Scenario
 
-__all__ = ["ThreadEngine"]
+__all__ = ["ThreadEngine", "first_threads"]
 
 _SPIN_NS = 150_000
 _PAUSE_NS = 10_000_000
 _TICK_S = 0.05
 _STOP_S = 1.0
+_FIRST = 32
+
+
+def first_threads(scenario: Scenario, threads_max: int) -> int:
+    """How many threads to have before the run begins: one a user, some for an open model."""
+    return threads_max if isinstance(scenario.model, Closed) else min(_FIRST, threads_max)
 
 
 class ThreadEngine:
@@ -38,6 +45,7 @@ class ThreadEngine:
     ) -> None:
         self._part, self._scenario = part, scenario
         self._threads_max = threads_max
+        self._threads_first = first_threads(scenario, threads_max)
         self._choices = choices(
             [range(keys_of(operation)) for operation in scenario.operations],
             [operation.weight for operation in scenario.operations],
@@ -47,7 +55,7 @@ class ThreadEngine:
         self._threads: list[threading.Thread] = []
         self._running: dict[threading.Thread, Begun] = {}
         self._waiting = 0
-        self._has_pacer = False
+        self._paced_ns = NEVER
         self._ended = False
         self._broken: BaseException | None = None
 
@@ -57,7 +65,7 @@ class ThreadEngine:
         Raises:
             GroundspeedError: If a thread could not reach its target.
         """
-        with self._turn:
+        for _ in range(self._threads_first):
             self._add_thread()
         stop_at: float | None = None
         while not self._ended:
@@ -182,17 +190,19 @@ class ThreadEngine:
         return len(self._threads) >= self._threads_max
 
     def _rest(self, left_ns: int) -> None:
-        """Wait for the arrival as the pacer, or else for the pacer's place."""
-        if self._has_pacer or left_ns > NEVER // 2:
+        """Wait for the arrival as the pacer; or for work, where one waits for it or earlier."""
+        next_ns = self._part.agenda.next_ns
+        if next_ns >= self._paced_ns:
             self._waiting += 1
-            self._turn.wait(_TICK_S)
+            self._turn.wait()
             self._waiting -= 1
         elif left_ns > _SPIN_NS:
-            self._has_pacer = True
+            self._paced_ns = next_ns
             before_ns = self._part.clock()
             self._turn.wait((left_ns - _SPIN_NS) * 1e-9)
             self._part.idle_ns += self._part.clock() - before_ns
-            self._has_pacer = False
+            if self._paced_ns == next_ns:
+                self._paced_ns = NEVER
 
     def _take(self, me: threading.Thread, now_ns: int, *, saturated: bool) -> tuple[int, Begun]:
         part = self._part
@@ -204,6 +214,6 @@ class ThreadEngine:
         self._running[me] = work
         if self._waiting:
             self._turn.notify()
-        elif not self._has_pacer and not self._is_full():
+        elif self._paced_ns == NEVER and not self._is_full():
             self._add_thread()
         return number, work
