@@ -14,13 +14,14 @@ from groundspeed.load.figures import (
     error_rate,
     figure_of,
     latency,
+    parse_latency_metric,
     ranked_latency,
     response_histogram,
     throughput,
 )
 from groundspeed.load.service_levels import LevelReport, Standings
 from groundspeed.stats import Histogram, encode_histogram
-from groundspeed.stats.quantile import percentile_name, quantile_rank
+from groundspeed.stats.quantile import percentile_name, quantile_rank, samples_needed
 
 __all__ = [
     "LOAD_SCHEMA",
@@ -178,12 +179,21 @@ def encode_load(record: LoadRecord) -> bytes:
 
 
 def compared_figures(record: LoadRecord) -> dict[str, float]:
-    """What a check compares of a run, by metric: finite, and of samples enough for an interval."""
+    """What a check compares of a run: what is finite, and percentiles of runs long enough.
+
+    Long enough is a matter of arrivals alone: whether samples hang together differs from run to
+    run, and a row must not come and go with it. There the unit is the run.
+    """
     return {
         figure.metric: figure.value
         for figure in record.figures
-        if figure.confidence is not None and math.isfinite(figure.value)
+        if math.isfinite(figure.value) and record.recorded >= _arrivals_needed(figure.metric)
     }
+
+
+def _arrivals_needed(metric: str) -> int:
+    q = parse_latency_metric(metric)
+    return 1 if q is None else samples_needed(q)
 
 
 def percentile_plot(histogram: Histogram) -> str:
