@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types imports unit format docs lock clean .venv
+.PHONY: help check test lint types imports unit coverage format docs lock clean .venv
 
 help: ## Show what there is
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ imports: .venv
 	@PYTHONPATH=. $(BIN)/lint-imports
 
 unit: .venv
+	@$(BIN)/python -m pytest
+
+coverage: .venv ## Run every test and show the lines and branches that none reaches
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report
 
