@@ -13,6 +13,8 @@ import socket
 from collections import deque
 from typing import Final, Protocol
 
+import httptools
+
 from groundspeed.errors import UsageError
 from groundspeed.load.recorder import Begun
 from groundspeed.load.scenario import Http, filled, is_varied
@@ -172,8 +174,6 @@ class Connection:
     )
 
     def __init__(self, family: int, address: tuple[str, int], poll: Poll) -> None:
-        import httptools
-
         self._sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             self._sock.setblocking(False)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _DRAWN = 4096
 _BEAT_NS = 500_000_000
-_RECENT = 1000
+_RECENT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,8 @@ def _beat(recorder: Recorder) -> Beat:
     size = min(_RECENT, len(recorder.outcome))
     recent = range(-size, 0)
     times = [recorder.end[n] - recorder.begun[n][0] for n in recent if recorder.outcome[n] == OK]
-    p95 = float(np.quantile(times, 0.95, method="inverted_cdf")) * 1e-9 if times else 0.0
+    # Sorted by hand: a quantile of numpy's takes ten times as long, and a request may be due.
+    p95 = sorted(times)[len(times) * 95 // 100] * 1e-9 if times else 0.0
     return Beat(count=recorder.count, failures=size - len(times), recent=size, response_s_p95=p95)
 
 
