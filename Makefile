@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types imports unit coverage format docs lock clean .venv
+.PHONY: help check test lint types imports unit tests-within tests-around coverage format docs lock clean .venv
 
 help: ## Show what there is
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,8 +41,15 @@ types: .venv
 imports: .venv
 	@PYTHONPATH=. $(BIN)/lint-imports
 
+# Side by side: the one half computes, the other mostly waits for servers and processes.
 unit: .venv
-	@$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory -j 2 --output-sync=line tests-within tests-around
+
+tests-within: .venv
+	@$(BIN)/python -m pytest tests/unit tests/property tests/docs
+
+tests-around: .venv
+	@$(BIN)/python -m pytest tests/integration tests/contract tests/statistical
 
 coverage: .venv ## Run every test and show the lines and branches that none reaches
 	@$(BIN)/coverage run -m pytest
