@@ -43,7 +43,7 @@ imports: .venv
 
 # Side by side: the one half computes, the other mostly waits for servers and processes.
 unit: .venv
-	@$(MAKE) --no-print-directory -j 2 --output-sync=line tests-within tests-around
+	@$(MAKE) --no-print-directory -j 2 tests-within tests-around
 
 tests-within: .venv
 	@$(BIN)/python -m pytest tests/unit tests/property tests/docs
