@@ -18,7 +18,7 @@ from sergas.optimizations.connection_pool.drivers import sqlite_driver
 __all__ = ["SqliteDatabase", "SqliteStore"]
 
 _BUSY_TIMEOUT_S = 5.0
-_CACHE_KIB = 16_384
+_CACHE_KIB = 4_096
 
 
 class SqliteDatabase:
