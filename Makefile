@@ -46,10 +46,10 @@ unit: .venv
 	@$(MAKE) --no-print-directory -j 2 tests-within tests-around
 
 tests-within: .venv
-	@$(BIN)/python -m pytest tests/unit tests/property tests/docs
+	@$(BIN)/python -m pytest tests/unit tests/property tests/contract tests/statistical tests/docs
 
 tests-around: .venv
-	@$(BIN)/python -m pytest tests/integration tests/contract tests/statistical
+	@$(BIN)/python -m pytest tests/integration
 
 coverage: .venv ## Run every test and show the lines and branches that none reaches
 	@$(BIN)/coverage run -m pytest
