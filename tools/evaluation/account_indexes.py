@@ -35,6 +35,8 @@ from sergas.servers import start_postgres
 __all__ = ["main"]
 
 _READS = tuple(o for o in OPERATIONS if o.name.startswith("Q"))
+_OTHER_ROWS = 2
+"""Seeds rows that the advice has not seen."""
 _INDEX = re.compile(r"CREATE INDEX (\w+)")
 
 
@@ -52,7 +54,7 @@ def main() -> None:
 
 
 @contextmanager
-def _store(kind: str, accounts: int, *, has_indexes: bool) -> Iterator[SqlStore]:
+def _store(kind: str, plan: SeedPlan, *, has_indexes: bool) -> Iterator[SqlStore]:
     """A seeded store."""
     with ExitStack() as stack:
         store: SqlStore
@@ -68,7 +70,7 @@ def _store(kind: str, accounts: int, *, has_indexes: bool) -> Iterator[SqlStore]
             with store.writing() as connection:
                 for name in _advised(store):
                     connection.execute(f"DROP INDEX {name}")
-        seed(store, SeedPlan(accounts=accounts))
+        seed(store, plan)
         yield store
 
 
@@ -80,7 +82,7 @@ def _advised(store: SqlStore) -> list[str]:
 
 def _print_advice(kind: str, accounts: int) -> None:
     plan = SeedPlan(accounts=accounts)
-    with _store(kind, accounts, has_indexes=False) as store:
+    with _store(kind, plan, has_indexes=False) as store:
         workload = _recorded(store, plan)
         with store.writing() as connection:
             if kind == "sqlite":  # what it copies must not be in a transaction
@@ -115,10 +117,10 @@ def _recorded(store: SqlStore, plan: SeedPlan) -> Workload:
 
 
 def _print_worth(kind: str, accounts: int, turns: int) -> None:
-    plan = SeedPlan(accounts=accounts)
+    plan = SeedPlan(accounts=accounts, seed=_OTHER_ROWS)
     with (
-        _store(kind, accounts, has_indexes=True) as advised,
-        _store(kind, accounts, has_indexes=False) as bare,
+        _store(kind, plan, has_indexes=True) as advised,
+        _store(kind, plan, has_indexes=False) as bare,
     ):
         sizes = [store.size_bytes() / 1e6 for store in (advised, bare)]
         print(
