@@ -4,7 +4,10 @@ Functions are called by name in other processes, so they live in a module of the
 """
 
 import asyncio
+import contextlib
 import itertools
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -376,6 +379,27 @@ def test_auto_chooses_by_what_items_do(function: Any, items: Any, chosen: str) -
         assert processor.choice is not None
         assert processor.choice.backend == chosen
         assert "items took" in processor.choice.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how long a thread stood ready")
+def test_auto_is_not_misled_by_a_busy_machine() -> None:
+    """Standing in line for a processor is no waiting of the items' own."""
+    cpus = os.sched_getaffinity(0)
+    cpu = min(cpus)
+    spin = f"import os; os.sched_setaffinity(0, {{{cpu}}}); print(flush=True)\nwhile True: pass"
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            command = [sys.executable, "-c", spin]
+            other = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            stack.callback(other.kill)
+            assert other.stdout is not None
+            other.stdout.readline()
+        os.sched_setaffinity(0, {cpu})
+        stack.callback(os.sched_setaffinity, 0, cpus)
+        with ParallelProcessor(2) as processor:
+            processor.map(jobs.busy, [0.01] * 4)
+            assert processor.choice is not None
+            assert processor.choice.backend == "process"
 
 
 def test_auto_keeps_at_home_what_cannot_travel() -> None:
