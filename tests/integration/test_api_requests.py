@@ -93,7 +93,7 @@ def test_an_account_from_its_creation_to_its_change(client: Client) -> None:
     assert [activity["id"] for activity in brief["activities"]] == [noted.json["id"]]
     assert client.ask("GET", "/v1/search?q=amber").json["hits"][0]["activity"] == noted.json
     context = client.ask("GET", f"{path}/context").json
-    assert [entry["actor"] for entry in context["audit"]] == ["tester", "tester"]
+    assert [entry["actor"] for entry in context["audit"]] == ["client", "client"]
 
 
 def test_lists_by_number_and_by_cursor_have_the_same_accounts(client: Client) -> None:

@@ -1,11 +1,7 @@
 """A running `sergas serve` for the evaluations: seeded, on a free port, gone with its block."""
 
-import os
-import re
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +9,10 @@ from pathlib import Path
 
 from sergas.accounts import SqliteStore
 from sergas.accounts.seeding import SeedPlan, seed
+from sergas.app.starting import start_service
 from sergas.sdk import SergasClient, _calls
 
-__all__ = ["KEY", "Served", "seeded_file", "served"]
-
-KEY = "a-key-of-the-evaluation"
+__all__ = ["Served", "seeded_file", "served"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +40,8 @@ def served(
     database: str, *, environment: Mapping[str, str] | None = None, workers: int = 1
 ) -> Iterator[Served]:
     """The service on a database, without a limit of requests."""
-    given = os.environ | {
-        "SERGAS_SECRET": "s" * 32,
-        "SERGAS_API_KEYS": f"evaluation:{KEY}",
-        "SERGAS_RATE": "1000000",
-        "SERGAS_BURST": "1000000",
-        **(environment or {}),
-    }
-    command = [sys.executable, "-m", "sergas.app", "serve", "--port", "0"]
-    command += ["--database", database, "--workers", str(workers)]
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "stderr.txt"
-        with log.open("wb") as stderr:
-            process = subprocess.Popen(command, env=given, stderr=stderr)
-        try:
-            while not (found := re.search(r"http://\S+", log.read_text(encoding="utf-8"))):
-                if process.poll() is not None:
-                    raise SystemExit(log.read_text(encoding="utf-8"))
-                time.sleep(0.02)
-            url = found.group()
-            with SergasClient(url, KEY) as client:
-                token = client.call(_calls.issue_tokens(KEY)).access_token
-            yield Served(url=url, token=token, process=process)
-        finally:
-            process.terminate()
-            process.wait(30)
+    arguments = ("--database", database, "--workers", str(workers))
+    with start_service(*arguments, environment=environment) as service:
+        with SergasClient(service.url, service.key) as client:
+            token = client.call(_calls.issue_tokens(service.key)).access_token
+        yield Served(url=service.url, token=token, process=service.process)
