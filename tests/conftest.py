@@ -48,11 +48,15 @@ def _had(start: Callable[[], S]) -> S:
         pytest.skip(str(error))
 
 
+_STORAGE_OF_BENCHMARK = "file://./.benchmarks"  # where pytest-benchmark puts them by itself
 _ENGINES = pytest.StashKey[set[str]]()
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-benchmark reads its options in its own
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the list of the servers that tests were run on."""
+    """Begin the list of the servers tests were run on; stored benchmarks go to results/."""
+    if config.getoption("benchmark_storage", None) == _STORAGE_OF_BENCHMARK:
+        config.option.benchmark_storage = (config.rootpath / "results" / "pytest").as_uri()
     config.stash[_ENGINES] = {f"SQLite {sqlite3.sqlite_version}"}
 
 

@@ -31,7 +31,8 @@ __all__ = [
     "run_until_decided",
 ]
 
-Unit = Literal["s", "bytes", "share", "per s"]
+Unit = Literal["s", "bytes", "share", "per s", "count", "ratio"]
+_SUFFIXES = {"per s": " /s", "count": "", "ratio": "x"}
 _SIGNS: dict[str, Literal["lower", "higher"]] = {"<": "lower", ">": "higher"}
 
 
@@ -286,18 +287,18 @@ def parse_level(text: str) -> ServiceLevel:
 
 
 def format_figure(value: float, unit: Unit) -> str:
-    """A figure in its unit, for a person: `16.3 ms`, `191 /s`, `2 %`, `never`."""
-    if math.isinf(value):
-        return "never"
+    """A figure in its unit, for a person: `16.3 ms`, `191 /s`, `2 %`, `1.2x`, `never`."""
     match unit:
+        case _ if math.isinf(value):
+            return "never"
         case "s":
             return format_seconds(value)
         case "bytes":
             return format_bytes(value)
         case "share":
             return format_percent(value)
-        case "per s":
-            return f"{value:.4g} /s"
+        case "per s" | "count" | "ratio":
+            return f"{value:,.4g}{_SUFFIXES[unit]}"
 
 
 def _unit(metric: str) -> Unit:

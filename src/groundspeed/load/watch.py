@@ -3,12 +3,10 @@
 import os
 import time
 
-import numpy as np
-import psutil
-
 from groundspeed.load.crew import Crew
 from groundspeed.load.monitor import Monitor, listener_of
 from groundspeed.load.scenario import Http, Scenario
+from groundspeed.measure.occupancy import machine_use_s
 from groundspeed.measure.wakefulness import read_clocks, slept_s
 
 __all__ = ["Watch"]
@@ -28,7 +26,7 @@ class Watch:
             roots=_roots(scenario, crew), leave_out=crew.pids, elapsed_s=self.elapsed_s
         )
         self._clocks = read_clocks()
-        self._times = psutil.cpu_times()
+        self._used_s = machine_use_s()
         self.slept_s = self.machine_s = self.busy_s = 0.0
         self.monitor.start()
 
@@ -40,12 +38,8 @@ class Watch:
         """Read for the last time."""
         self.monitor.stop()
         self.slept_s = slept_s(self._clocks, read_clocks())
-        used = np.array(psutil.cpu_times()) - np.array(self._times)
-        named = dict(zip(self._times._fields, used.tolist(), strict=True))
-        # Guests are counted in user and nice already.
-        counted = {k: v for k, v in named.items() if not k.startswith("guest")}
-        self.machine_s = sum(counted.values())
-        self.busy_s = self.machine_s - counted["idle"] - counted.get("iowait", 0.0)
+        machine_s, busy_s = machine_use_s()
+        self.machine_s, self.busy_s = machine_s - self._used_s[0], busy_s - self._used_s[1]
 
 
 def _roots(scenario: Scenario, crew: Crew) -> tuple[int, ...]:

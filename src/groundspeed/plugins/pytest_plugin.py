@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 
 from groundspeed.measure.inside.marker import DECLARATION, MarkerError, read_marker
+from groundspeed.plugins import verdicts
 from groundspeed.plugins.load_fixture import load_test_harness
+from groundspeed.plugins.measured_fixture import measured, service_levels
 
 __all__ = [
     "CoroutineNotAwaitedError",
     "load_test_harness",
+    "measured",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_fixture_setup",
+    "service_levels",
 ]
 
 _MARKER = "groundspeed"
@@ -32,7 +36,8 @@ class CoroutineNotAwaitedError(TypeError):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the setting that turns the check of coroutines off."""
+    """Declare the options, and the setting that turns the check of coroutines off."""
+    verdicts.pytest_addoption(parser)
     parser.addini(
         _ALLOWED,
         "Let pytest-benchmark time the making of coroutines, which are not awaited.",
@@ -44,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, also for projects that know none but declared ones."""
     config.addinivalue_line("markers", DECLARATION)
+    config.pluginmanager.register(verdicts.Verdicts(), "groundspeed-verdicts")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

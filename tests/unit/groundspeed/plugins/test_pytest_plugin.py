@@ -170,5 +170,7 @@ def test_it_imports_next_to_nothing() -> None:
         "groundspeed.measure.inside.marker",
         "groundspeed.plugins",
         "groundspeed.plugins.load_fixture",
+        "groundspeed.plugins.measured_fixture",
         "groundspeed.plugins.pytest_plugin",
+        "groundspeed.plugins.verdicts",
     ]
