@@ -67,7 +67,10 @@ def lack(limits: Limits, *, memory_mb: int = 0, files: int = 0, cpus: int = 0) -
         cpus: CPUs without which it shows nothing.
     """
     if limits.memory_mb and limits.memory_mb < memory_mb:
-        return f"needs {memory_mb} MiB of memory, and MAX_MEMORY_MB allows {limits.memory_mb}; raise it"
+        return (
+            f"needs {memory_mb} MiB of memory, and MAX_MEMORY_MB allows {limits.memory_mb};"
+            " raise it"
+        )
     free_mb = _free_bytes() // _MIB
     if free_mb < memory_mb:
         return f"needs {memory_mb} MiB of memory, and {free_mb} are free; stop what uses the others"
@@ -124,7 +127,7 @@ class MemoryWatch:
         most_bytes: The most that was seen.
     """
 
-    first_bytes: int = field(default_factory=lambda: tree_rss_bytes())
+    first_bytes: int = field(default_factory=lambda: tree_rss_bytes())  # noqa: PLW0108 - it is defined below
     most_bytes: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
