@@ -138,6 +138,13 @@ def test_who_is_not_there_is_none(store: AccountStore) -> None:
         )
 
 
+def test_many_activities_of_one_moment_are_all_kept(store: AccountStore) -> None:
+    """The clock stands still: ids that are drawn twice are drawn again."""
+    account = store.create(NEW, actor="me")
+    new = NewActivity(type="call", subject="x", created_by="own_001")
+    assert len({store.add_activity(account.id, new).id for _ in range(1500)}) == 1500
+
+
 def test_a_change_needs_the_version_it_was_made_from(store: AccountStore, clock: FakeClock) -> None:
     """Optimistic locking, and who did what is written down."""
     account = store.create(NEW, actor="me")

@@ -345,12 +345,13 @@ class SqlStore:
     def add_activity(self, account_id: str, new: NewActivity) -> Activity:
         """See `AccountStore`."""
         now = self.now()
-        activity = _writes.activity_from(
-            new, activity_id=_new_activity_id(now), account_id=account_id, now=now
-        )
         with self.writing() as connection:
-            _writes.add_activity(connection, self.dialect, activity)
-        return activity
+            while True:  # two of one millisecond may draw the same id
+                activity = _writes.activity_from(
+                    new, activity_id=_new_activity_id(now), account_id=account_id, now=now
+                )
+                if _writes.add_activity(connection, self.dialect, activity):
+                    return activity
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         """See `AccountStore`."""
@@ -372,7 +373,7 @@ class SqlStore:
 
 
 def _new_activity_id(now: datetime) -> int:
-    """38 bits of milliseconds since 2020 and 15 drawn: unique, and it rises with time."""
+    """38 bits of milliseconds since 2020 and 15 drawn: it rises with time, and is seldom taken."""
     since = datetime(2020, 1, 1, tzinfo=UTC)
     milliseconds = int((now - since).total_seconds() * 1000) % 2**38
     return milliseconds << 15 | int.from_bytes(token_bytes(2)) >> 1

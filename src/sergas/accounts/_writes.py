@@ -143,8 +143,8 @@ def add_activity(
     connection: Any,
     dialect: Dialect,
     activity: Activity,
-) -> None:
-    """Write an activity, and when its account was last active."""
+) -> bool:
+    """Write an activity, and when its account was last active; False if its id is taken."""
     moved = connection.execute(
         dialect.sql(
             "UPDATE accounts SET last_activity_at = :at WHERE id = :id"
@@ -156,10 +156,13 @@ def add_activity(
         raise AccountNotFoundError(f"accounts: there is no account {activity.account_id!r}")
     fields = activity.__struct_fields__
     marks = ", ".join(f":{name}" for name in fields)
-    connection.execute(
-        dialect.sql(f"INSERT INTO activities ({listed(fields)}) VALUES ({marks})"),  # noqa: S608 fixed words
+    written = connection.execute(
+        dialect.sql(
+            f"INSERT INTO activities ({listed(fields)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 fixed words
+        ),
         {name: column_value(name, getattr(activity, name), dialect) for name in fields},
-    )
+    ).rowcount
+    return bool(written)
 
 
 def activity_from(
