@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types imports unit tests-within tests-around coverage format docs lock clean .venv
+.PHONY: help check test lint types imports unit tests-within tests-around report coverage format docs lock clean .venv
 
 help: ## Show what there is
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ tests-within: .venv
 
 tests-around: .venv
 	@$(BIN)/python -m pytest tests/integration
+
+report: .venv ## Write the performance report from the stored runs of the performance suite
+	@$(BIN)/python -m tools.performance_report
 
 coverage: .venv ## Run every test and show the lines and branches that none reaches
 	@$(BIN)/coverage run -m pytest

@@ -1,0 +1,341 @@
+"""What was measured, a section for each kind of test.
+
+Every section is made alike: where its tests stand, load runs, percentiles, all other figures, and
+a chart of everything that has more than one point.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tools.performance_report.amounts import amount_of, words
+from tools.performance_report.blocks import (
+    Axis,
+    Block,
+    Curve,
+    Heading,
+    Inline,
+    Limit,
+    Lines,
+    Mark,
+    Paragraph,
+    Range,
+    Ranges,
+    Section,
+    Table,
+    said,
+)
+from tools.performance_report.material import NANOSECONDS, Loaded, Material, title_of
+from tools.performance_report.roster import SECTIONS
+from tools.performance_report.scaling import is_scaling, scaling_blocks
+from tools.performance_report.stored import Figure, Result, Series
+
+from groundspeed.load.figures import parse_latency_metric
+
+__all__ = ["measured_sections"]
+
+_CURVES_MAX = 4  # more lines in a chart are not told apart
+_PERCENTILE = re.compile(r"(?P<of>.*?)_?s_(?P<at>p\d+(?:\.\d+)?|mean|median|min|max)$")
+_COLUMNS = ("min", "mean", "p50", "p95", "p99", "p99.9", "max")
+_ALIASES = {"median": "p50"}
+_BARS = ("latency_s_p50", "latency_s_p95", "latency_s_p99")
+_FINEST = 0.9999
+
+
+def measured_sections(material: Material) -> Iterator[Section]:
+    """The sections, in the report's order; `Other tests` only where there are any."""
+    for key, title in SECTIONS.items():
+        results, absent = material.within(key), material.absent(key)
+        if key == "other" and not (results or absent):
+            continue
+        blocks = list(_blocks(material, results)) if results else []
+        if absent:
+            names = ", ".join(title_of(test.fullname) for test in absent)
+            blocks.append(said(f"Not in this run: {names}."))
+        if key == "optimizations":
+            blocks += _asv(material)
+        if not blocks:
+            blocks.append(said("The suite has no such test."))
+        yield Section(title=title, blocks=tuple(blocks))
+
+
+def _blocks(material: Material, results: tuple[Result, ...]) -> Iterator[Block]:
+    loads = list(material.loads(results))
+    yield _standing(results)
+    yield from _load_tables(loads)
+    yield from _percentile_charts(loads)
+    yield from _latency_table(results)
+    yield from _figure_table(results)
+    for result in results:
+        yield from _series_charts(material, result)
+
+
+def _standing(results: Sequence[Result]) -> Table:
+    return Table(
+        caption="Where its tests stand",
+        heads=("Test", "Verdict", "Why"),
+        rows=tuple(
+            (title_of(result.fullname), Mark(state=result.verdict), result.reason)
+            for result in results
+        ),
+    )
+
+
+def _load_tables(loads: Sequence[Loaded]) -> Iterator[Block]:
+    if not loads:
+        return
+    yield Heading("Load runs")
+    yield Table(
+        caption="Response times from the intended start; mean, least and most are those of good "
+        "answers as they were counted",
+        heads=(
+            "Run",
+            ">Duration",
+            ">Throughput",
+            ">Mean",
+            ">P50",
+            ">P95",
+            ">P99",
+            ">Least",
+            ">Most",
+        ),
+        rows=tuple(map(_times_row, loads)),
+    )
+    yield Table(
+        caption="What the runs did, and whether they can be believed",
+        heads=(
+            "Run",
+            "Model",
+            ">Requests",
+            ">Errors",
+            "Failures",
+            ">Memory at most",
+            ">CPU",
+            ">Little's law gap",
+            ">Generator's lag P99",
+            "Says something",
+        ),
+        rows=tuple(map(_facts_row, loads)),
+    )
+    notes = [f"{one.name}: {note}" for one in loads for note in one.run.notes]
+    notes += [f"{one.name} is INVALID: {why}" for one in loads for why in one.run.invalid]
+    for note in dict.fromkeys(notes):
+        yield Paragraph((note,))
+
+
+def _times_row(one: Loaded) -> tuple[Inline, ...]:
+    histogram = one.histogram
+    counted: list[float | None] = [None, None, None]
+    if histogram.count:
+        least, most = histogram.value_at_rank(1), histogram.value_at_rank(histogram.count)
+        counted = [value / NANOSECONDS for value in (histogram.mean, least, most)]
+    mean, low, high = (amount_of(Figure(value=value, unit="s")) for value in counted)
+    return (
+        one.name,
+        amount_of(Figure(value=one.run.drained_s, unit="s")),
+        _cell(one.run.figure("throughput_per_s")),
+        mean,
+        *(_cell(one.run.figure(metric)) for metric in _BARS),
+        low,
+        high,
+    )
+
+
+def _facts_row(one: Loaded) -> tuple[Inline, ...]:
+    run = one.run
+    failures = ", ".join(f"{name} {count:,}" for name, count in sorted(run.failures.items()))
+    partial = " (interrupted)" if run.partial else ""
+    return (
+        one.name,
+        run.model,
+        f"{run.recorded:,}",
+        _cell(run.figure("error_rate")),
+        failures or "none",
+        _cell(run.figure("rss_bytes") or _named(one.result, "rss", "bytes")),
+        _cell(_named(one.result, "cpu", "share")),
+        amount_of(Figure(value=run.littles_law_gap, unit="share")),
+        amount_of(Figure(value=run.lag_s_p99, unit="s")),
+        ("yes" if run.valid else "no: INVALID") + partial,
+    )
+
+
+def _named(result: Result, part: str, unit: str) -> Figure | None:
+    """The first figure of a test with this in its name, and this unit."""
+    figures = result.extra_info.figures.items()
+    return next((f for name, f in figures if part in name and f.unit == unit), None)
+
+
+def _cell(figure: Figure | None) -> Inline:
+    return "not measured" if figure is None else amount_of(figure)
+
+
+def _percentile_charts(loads: Sequence[Loaded]) -> Iterator[Block]:
+    for start in range(0, len(loads), _CURVES_MAX):
+        shown = loads[start : start + _CURVES_MAX]
+        curves = tuple(Curve(name=one.name, points=_curve(one)) for one in shown)
+        if any(curve.points for curve in curves):
+            yield Lines(
+                title="Response time by share of the arrivals",
+                x=Axis(title="share of the arrivals answered within it", unit="", kind="nines"),
+                y=Axis(title="response time", unit="s", kind="log"),
+                curves=curves,
+                limits=_limits(shown),
+            )
+    rows = tuple(row for one in loads for row in _percentile_rows(one))
+    if rows:
+        axis = Axis(title="response time", unit="s", kind="log")
+        yield Ranges(title="Percentiles with 95 % intervals and limits", axis=axis, rows=rows)
+
+
+def _curve(one: Loaded) -> tuple[tuple[float, float], ...]:
+    """Twenty points for each factor of ten in what is left to 1, as far as there are samples."""
+    total = one.histogram.count + one.beyond
+    steps = (1.0 - 10.0 ** (-step / 20.0) for step in range(81))
+    wanted = [q for q in steps if q <= _FINEST and (1.0 - q) * total >= 1.0]
+    points = ((q, one.seconds_at(q)) for q in wanted)
+    return tuple((q, seconds) for q, seconds in points if seconds is not None)
+
+
+def _limits(loads: Sequence[Loaded]) -> tuple[Limit, ...]:
+    """The targets and critical values of these tests' percentiles, each once."""
+    found: dict[tuple[str, float, float], Limit] = {}
+    for one in loads:
+        for level in one.result.extra_info.levels:
+            q = parse_latency_metric(level.metric)
+            if q is None:
+                continue
+            for kind, y in (("target", level.target), ("critical", level.critical)):
+                limit = Limit(name=level.title, kind="target", y=y, x=q)
+                if kind == "critical":
+                    limit = Limit(name=level.title, kind="critical", y=y, x=q)
+                found[kind, q, y] = limit
+    return tuple(found.values())
+
+
+def _percentile_rows(one: Loaded) -> Iterator[Range]:
+    levels = {level.metric: level for level in one.result.extra_info.levels}
+    for metric in _BARS:
+        figure, level = one.run.figure(metric), levels.get(metric)
+        if figure is None or figure.value is None:
+            continue
+        yield Range(
+            name=f"{one.name} {words(metric).removeprefix('latency ')}",
+            value=figure.value,
+            low=figure.value if figure.low is None else figure.low,
+            high=figure.value if figure.high is None else figure.high,
+            text=amount_of(figure).text,
+            target=level.target if level else None,
+            critical=level.critical if level else None,
+            state=level.standing if level else None,
+        )
+
+
+def _split(name: str) -> tuple[str, str] | None:
+    """Of `get_latency_s_p95` the operation `get_latency` and the column `p95`."""
+    found = _PERCENTILE.fullmatch(name)
+    if found is None:
+        return None
+    at = _ALIASES.get(found["at"], found["at"])
+    return (found["of"], at) if at in _COLUMNS else None
+
+
+def _further(result: Result) -> Iterator[tuple[str, Figure]]:
+    """The figures that the tables of load runs do not show already."""
+    for name, figure in result.extra_info.figures.items():
+        held = (run.figure(name) for run in result.extra_info.load)
+        if not any(other is not None and other.value == figure.value for other in held):
+            yield name, figure
+
+
+def _latency_table(results: Sequence[Result]) -> Iterator[Block]:
+    """Tests and operations by percentile, with the columns that any of them has."""
+    rows: dict[tuple[str, str], dict[str, Figure]] = {}
+    for result in results:
+        for name, figure in _further(result):
+            split = _split(name)
+            if split is not None and figure.unit == "s":
+                rows.setdefault((result.fullname, split[0]), {})[split[1]] = figure
+    if not rows:
+        return
+    columns = [column for column in _COLUMNS if any(column in row for row in rows.values())]
+    yield Heading("Times")
+    yield Table(
+        caption="Times by percentile, with 95 % intervals",
+        heads=("Test", "Time", *(f">{_head(column)}" for column in columns)),
+        rows=tuple(
+            (
+                title_of(fullname),
+                words(of) or "time",
+                *(amount_of(row[column]) if column in row else "" for column in columns),
+            )
+            for (fullname, of), row in rows.items()
+        ),
+    )
+
+
+def _head(column: str) -> str:
+    named = {"min": "Least", "max": "Most", "mean": "Mean"}
+    return named.get(column) or column.upper()
+
+
+def _figure_table(results: Sequence[Result]) -> Iterator[Block]:
+    rows = tuple(
+        (title_of(result.fullname), words(name), amount_of(figure))
+        for result in results
+        for name, figure in _further(result)
+        if _split(name) is None or figure.unit != "s"
+    )
+    if rows:
+        yield Heading("Figures")
+        heads = ("Test", "Figure", ">Value")
+        yield Table(caption="What else was measured", heads=heads, rows=rows)
+
+
+def _series_charts(material: Material, result: Result) -> Iterator[Block]:
+    """One chart for each pair of units: what has the same axes is shown together."""
+    grouped: dict[tuple[str, str], dict[str, Series]] = {}
+    for name, series in result.extra_info.series.items():
+        if series.x:
+            grouped.setdefault((series.x_unit, series.y_unit), {})[name] = series
+    for (x_unit, y_unit), found in grouped.items():
+        title = f"{title_of(result.fullname)}: {', '.join(map(words, found))}"
+        if is_scaling(x_unit, y_unit):
+            for name, series in found.items():
+                yield from scaling_blocks(
+                    f"{title_of(result.fullname)}: {words(name)}",
+                    series,
+                    cpus=material.run.machine.cpu.count,
+                )
+            continue
+        names = list(found)
+        for start in range(0, len(names), _CURVES_MAX):
+            shown = {name: found[name] for name in names[start : start + _CURVES_MAX]}
+            yield Lines(
+                title=title,
+                x=Axis(title="time" if x_unit == "s" else x_unit, unit=x_unit),
+                y=Axis(title=_axis_title(list(shown), y_unit), unit=y_unit),
+                curves=tuple(_series_curve(name, series) for name, series in shown.items()),
+            )
+
+
+def _axis_title(names: list[str], unit: str) -> str:
+    return words(names[0]) if len(names) == 1 else {"s": "time", "bytes": "size"}.get(unit, unit)
+
+
+def _series_curve(name: str, series: Series) -> Curve:
+    points = tuple(sorted(zip(series.x, series.y, strict=True)))
+    return Curve(name=words(name), points=points)
+
+
+def _asv(material: Material) -> Iterator[Block]:
+    if material.asv is None:
+        yield said("There are no results of asv for the four modules.")
+        return
+    asv = material.asv
+    yield Heading("By asv")
+    of_it = "of this commit" if asv.commit == material.run.commit.id else "of another commit"
+    yield said(f"Commit {asv.commit[:12]}, {of_it}, on {asv.machine or 'its machine'}.")
+    yield Table(
+        caption="What asv measured of the modules, with 99 % intervals",
+        heads=("Benchmark", ">Value"),
+        rows=tuple((row.name, amount_of(row.figure)) for row in asv.rows),
+    )
