@@ -6,6 +6,7 @@ luck, nor passed by it.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,10 +30,20 @@ __all__ = [
     "judge_level",
     "parse_level",
     "run_until_decided",
+    "unit_of",
 ]
 
 Unit = Literal["s", "bytes", "share", "per s", "count", "ratio"]
 _SUFFIXES = {"per s": " /s", "count": "", "ratio": "x"}
+# The first that fits: a rate per second ends like seconds, too.
+_ENDINGS: dict[str, Unit] = {
+    "_per_s": "per s",
+    "_s": "s",
+    "_bytes": "bytes",
+    "_ratio": "ratio",
+    "_count": "count",
+}
+_PERCENTILE = re.compile(r"_p\d+(\.\d+)?$")
 _SIGNS: dict[str, Literal["lower", "higher"]] = {"<": "lower", ">": "higher"}
 
 
@@ -278,12 +289,18 @@ def parse_level(text: str) -> ServiceLevel:
                 target=target,
                 critical=critical,
                 better=better,
-                unit=_unit(metric),
+                unit=unit_of(metric),
             )
     raise UsageError(
         f"service level: got {text!r}, needed METRIC < TARGET / CRITICAL or METRIC > TARGET / "
         "CRITICAL, such as 'latency_s_p95 < 0.020 / 0.050'"
     )
+
+
+def unit_of(metric: str) -> Unit:
+    """The unit that a metric's name ends in, before a percentile; a share where it tells none."""
+    name = _PERCENTILE.sub("", metric.rpartition(".")[2])
+    return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "share")
 
 
 def format_figure(value: float, unit: Unit) -> str:
@@ -299,14 +316,6 @@ def format_figure(value: float, unit: Unit) -> str:
             return format_percent(value)
         case "per s" | "count" | "ratio":
             return f"{value:,.4g}{_SUFFIXES[unit]}"
-
-
-def _unit(metric: str) -> Unit:
-    if "_s_p" in metric or metric.endswith("_s"):
-        return "s"
-    if metric.endswith("_bytes"):
-        return "bytes"
-    return "per s" if metric.endswith("_per_s") else "share"
 
 
 def _judge_run(result: LoadResult, level: ServiceLevel, confidence: float) -> LevelReport:

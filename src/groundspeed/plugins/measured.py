@@ -14,7 +14,7 @@ import numpy as np
 from groundspeed.errors import TooFewSamplesError
 from groundspeed.load import Figure, LoadResult, ServiceLevel, Standing
 from groundspeed.load.figures import figure_of, parse_latency_metric
-from groundspeed.load.service_levels import LevelReport, format_figure, judge_level
+from groundspeed.load.service_levels import LevelReport, format_figure, judge_level, unit_of
 from groundspeed.load.validity import MACHINE_FULL, OTHERS_MAX
 from groundspeed.measure.occupancy import Occupancy, occupancy
 from groundspeed.plugins.load_harness import ServiceLevelError
@@ -269,16 +269,6 @@ class Measured:
             return
         info = self._benchmark.extra_info
         info[name] = {**info.get(name, {}), **value} if isinstance(value, Mapping) else value
-
-
-def unit_of(metric: str) -> str:
-    """The unit that a metric's name ends in: `s`, `bytes`, `per s`, else `share`."""
-    name = metric.rpartition(".")[2]
-    if "_s_p" in name or (name.endswith("_s") and not name.endswith("_per_s")):
-        return "s"
-    if "_bytes" in name:
-        return "bytes"
-    return "per s" if name.endswith("_per_s") else "share"
 
 
 def told(reports: Sequence[LevelReport]) -> str:
