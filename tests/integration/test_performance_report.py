@@ -25,8 +25,9 @@ HOSTILE = "<script>alert(1)</script> | **bold** `code` [link](http://x)"
 SUITE = {
     "pytest.ini": "[pytest]\npythonpath = .\n",
     ".gitignore": "__pycache__\nresults\n.pytest_cache\n",
-    "work.py": """\
+    "work.py": f"""\
 import hashlib
+HOSTILE = {HOSTILE!r}
 
 def answer():
     for _ in range(20):
@@ -40,7 +41,7 @@ from groundspeed.load.service_levels import judge_level
 
 LEVELS = {level.metric: level for level in SERVICE_LEVELS}
 # So far off that these tests pass on the busiest machine.
-for metric in ("latency_s_p95", "latency_s_p99", "throughput_per_s"):
+for metric in ("latency_s_p95", "latency_s_p99", "db_latency_s_p95", "throughput_per_s"):
     factor = 0.01 if metric == "throughput_per_s" else 100.0
     found = LEVELS[metric]
     LEVELS[metric] = replace(found, target=found.target * factor, critical=found.critical * factor)
@@ -123,17 +124,36 @@ class TestMemoryProfiling:
     def test_that_is_skipped(self):
         pytest.skip("not here")
 """,
-    "tests/performance/test_latency.py": f"""\
+    "tests/performance/test_latency.py": """\
+import sqlite3
+import numpy as np
 import pytest
-from groundspeed.load import share
+from groundspeed.load import Figure, share
+from groundspeed.stats import OrderedSamples
+from work import HOSTILE
 
 class TestCacheEffectiveness:
     def test_cache_hit_rate(self, benchmark, keep):
         benchmark(len, [])
-        keep([share("cache_hit_rate", 760, 1000)], units={{"cache_hit_rate": "share"}},
-             reason={HOSTILE!r})
+        keep([share("cache_hit_rate", 760, 1000)], units={"cache_hit_rate": "share"},
+             reason=HOSTILE)
 
 class TestDatabaseQueryPerformance:
+    def test_simple_query_latency(self, benchmark, keep):
+        \"\"\"A row by its key.\"\"\"
+        database = sqlite3.connect(":memory:")
+        database.execute("CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT)")
+        rows = [(n, str(n)) for n in range(1000)]
+        database.executemany("INSERT INTO accounts VALUES (?, ?)", rows)
+        def read():
+            database.execute("SELECT * FROM accounts WHERE id = 500").fetchall()
+        benchmark.pedantic(read, rounds=400)
+        samples = OrderedSamples(np.array(benchmark.stats.stats.data))
+        database.close()
+        found = ((at, samples.estimate(at / 100)) for at in (50, 95, 99))
+        keep([Figure(metric=f"db_latency_s_p{at}", value=e.value, low=e.low, high=e.high)
+              for at, e in found], database="SQLite")
+
     def test_that_ends_early(self, benchmark):
         benchmark(len, [])
         raise RuntimeError("no verdict")
@@ -199,7 +219,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run(project, "git", "commit", "--quiet", "-m", "a").returncode == 0
         done = run(project, sys.executable, "-m", "pytest", *STORE)
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "2 failed, 5 passed, 1 skipped" in done.stdout
+        assert "2 failed, 6 passed, 1 skipped" in done.stdout
     return project
 
 
@@ -277,9 +297,9 @@ def test_the_verdict_comes_first(project: Path, report: tuple[str, str]) -> None
     assert markdown.split("\n\n")[2].startswith("**■ BLOCK** - 1 test failed")
     assert "<title>BLOCK · Performance report</title>" in html
     counts = markdown.split("\n\n")[3]
-    assert counts == "4 ● passed · 1 ▲ warned · 1 ○ undecided · 1 ■ failed · 1 ○ not run"
+    assert counts == "5 ● passed · 1 ▲ warned · 1 ○ undecided · 1 ■ failed · 1 ○ not run"
     verdicts = [row["extra_info"].get("verdict") for row in newest(project)["benchmarks"]]
-    assert sorted(map(str, verdicts)) == sorted(["passed"] * 4 + ["warned", "failed", "None"])
+    assert sorted(map(str, verdicts)) == sorted(["passed"] * 5 + ["warned", "failed", "None"])
 
 
 def test_the_same_runs_give_the_same_bytes(project: Path, report: tuple[str, str]) -> None:
@@ -340,7 +360,7 @@ def test_every_test_has_its_row(report: tuple[str, str]) -> None:
     assert "○ undecided" in early[1]
     assert "ended before" in early[3]
     assert "■ failed" in rows["`TestLargeScaleLoad::test_every_third_fails`"][1]
-    assert len(rows) == 2 + 8
+    assert len(rows) == 2 + 9
 
 
 def test_a_message_can_hold_anything(report: tuple[str, str]) -> None:
@@ -398,7 +418,13 @@ def test_every_chart_has_a_name_and_is_sound(report: tuple[str, str]) -> None:
         assert svg.get("role") == "img"
         assert svg.get("aria-label")
         assert "nan" not in text
-    for title in ("Response time by share", "memory leak", "throughput scaling", "of its target"):
+    for title in (
+        "Response time by share",
+        "Times with 95 %",
+        "memory leak",
+        "throughput scaling",
+        "of its target",
+    ):
         assert any(title in text for text in drawn), title
         assert any(title in block for block in re.findall(r"```text\n(.*)", report[0])), title
 

@@ -32,7 +32,8 @@ class Scale:
 
     def text(self, value: float) -> str:
         """Number and unit."""
-        return f"{self.number(value)} {self.name}".strip()
+        gap = "" if self.name == "x" else " "
+        return f"{self.number(value)}{gap}{self.name}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,15 @@ class Amount:
     def text(self) -> str:
         """Both, in a line."""
         return f"{self.value} {self.interval}".strip()
+
+
+_SCALED = {"s": _TIMES, "bytes": _SIZES}
+_NAMED = {
+    "share": Scale(factor=0.01, name="%"),
+    "count": Scale(factor=1.0, name=""),
+    "ratio": Scale(factor=1.0, name="x"),
+    "times": Scale(factor=1.0, name="x"),
+}
 
 
 def digits(value: float) -> str:
@@ -69,19 +79,11 @@ def scale_of(unit: str, value: float) -> Scale:
         unit: As in `Figure`.
         value: The largest that is to be shown.
     """
-    match unit:
-        case "s":
-            return _fitting(_TIMES, value)
-        case "bytes":
-            return _fitting(_SIZES, value)
-        case "share":
-            return Scale(factor=0.01, name="%")
-        case "count" | "":
-            return Scale(factor=1.0, name="")
-        case _ if unit.startswith("per "):
-            return Scale(factor=1.0, name=f"/{unit.removeprefix('per ')}")
-        case _:
-            return Scale(factor=1.0, name=unit)
+    if unit in _SCALED:
+        return _fitting(_SCALED[unit], value)
+    if unit.startswith("per "):
+        return Scale(factor=1.0, name=f"/{unit.removeprefix('per ')}")
+    return _NAMED.get(unit, Scale(factor=1.0, name=unit))
 
 
 def _fitting(scales: tuple[tuple[float, str], ...], value: float) -> Scale:
@@ -114,4 +116,5 @@ def _interval(figure: Figure) -> str:
 
 def words(name: str) -> str:
     """A metric's name for people: `db_latency_s_p95` is `db latency p95`."""
-    return _UNIT.sub("", name).replace("_", " ").strip()
+    # A dot stands after the name of one of several runs; that of a number is left.
+    return re.sub(r"_|\.(?=\D)", " ", _UNIT.sub("", name)).strip()

@@ -53,10 +53,9 @@ class Span:
     def _name(self, value: float, most: float) -> str:
         if self.axis.kind == "nines":
             return "all" if value == 0.0 else f"P{100.0 * value:.10g}"
-        if self.axis.unit == "times":
-            return f"{_short(value)}x"
         scale = scale_of(self.axis.unit, value if self.axis.kind == "log" else most)
-        return f"{_short(value / scale.factor)} {scale.name}".strip()
+        gap = "" if scale.name == "x" else " "
+        return f"{_short(value / scale.factor)}{gap}{scale.name}".strip()
 
 
 def _short(number: float) -> str:

@@ -8,7 +8,7 @@ from tools.performance_report.stored import Figure
 
 from groundspeed.stats import student_t_ppf
 
-__all__ = ["Ratio", "between_runs", "ratio_of"]
+__all__ = ["Ratio", "between_runs", "figure_of_ratio", "ratio_of"]
 
 Ratio = tuple[float, float, float]
 """Lower end, estimate, upper end."""
@@ -42,6 +42,11 @@ def _logs(figure: Figure) -> Ratio | None:
         return None
     low, value, high = map(math.log, numbers)
     return low, value, high
+
+
+def figure_of_ratio(ratio: Ratio) -> Figure:
+    """A ratio as it is shown."""
+    return Figure(value=ratio[1], low=ratio[0], high=ratio[2], unit="ratio")
 
 
 def between_runs(base: Sequence[float], other: Sequence[float]) -> Ratio | None:

@@ -1,6 +1,7 @@
 """The parts of the performance report that need no stored run."""
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -405,3 +406,32 @@ def test_no_text_breaks_a_table_or_a_page(text: str, code: str) -> None:
     assert set(bars) == {3}
     tags = html.count("<")
     assert tags == to_html(replace(document, card=replace(card, sentence="x"))).count("<")
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of luminances of two colours, as WCAG 2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_everything_can_be_read_in_light_dark_and_print() -> None:
+    """Text has a contrast of 4.5 on every ground it stands on, lines of 3."""
+    style = (ROOT / "tools" / "performance_report" / "page.css").read_text("utf-8")
+    schemes = [dict(re.findall(r"--([\w-]+): (#\w+);", s)) for s in style.split(":root {")[1:]]
+    assert len(schemes) == 3
+    for colours in schemes:
+        grounds = [colours[name] for name in ("bg", "surface")]
+        tinted = [(t, colours[f"tint-{t}"]) for t in ("bad", "doubt", "good", "open")]
+        for name in ("ink", "muted", "link", "bad", "doubt", "good", "better", "open"):
+            assert min(contrast(colours[name], ground) for ground in grounds) >= 4.5, name
+        for tone, ground in tinted:
+            for name in (tone, "ink", "muted", "link"):
+                assert contrast(colours[name], ground) >= 4.5, (name, tone)
+        for name in ("c0", "c1", "c2", "c3"):
+            assert contrast(colours[name], colours["surface"]) >= 3.0

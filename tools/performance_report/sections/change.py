@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 from typing import Literal
 
-from tools.performance_report.amounts import Amount, amount_of, digits, words
+from tools.performance_report.amounts import Amount, amount_of, words
 from tools.performance_report.blocks import (
     Axis,
     Block,
@@ -20,7 +20,7 @@ from tools.performance_report.blocks import (
     said,
 )
 from tools.performance_report.material import Material, title_of
-from tools.performance_report.ratios import Ratio, between_runs, ratio_of
+from tools.performance_report.ratios import Ratio, between_runs, figure_of_ratio, ratio_of
 from tools.performance_report.stored import Figure, Result, StoredRun
 
 from groundspeed.load.compare import WORSE_RATIO
@@ -89,11 +89,11 @@ def _blocks(baseline: StoredRun, found: Sequence[Change]) -> Iterator[Block]:
         f"lies beyond {allowed}, not worse where none of it does, and better where all of it "
         f"lies below {1.0 / WORSE_RATIO:.2f}x."
     )
-    if any(min(change.runs) == 1 for change in found):
+    if any(change.ratio is not None and min(change.runs) == 1 for change in found):
         yield said(
-            "Where a side has a single run, the interval is that within the runs. Two runs at "
-            "two times differ by more than that, so such a row is a hint. Two sides measured "
-            "in turns decide:"
+            "Where a side has a single run, the interval is that within the runs. Two runs at two "
+            "times differ by more than that, so such a figure only looks worse, better or alike. "
+            "Two sides measured in turns decide:"
         )
         yield Commands((f"groundspeed check --suite pytest {baseline.commit.id[:12]}",))
     rows = tuple(_range(change) for change in found if change.ratio is not None)[:_ROWS_MAX]
@@ -119,10 +119,7 @@ def _blocks(baseline: StoredRun, found: Sequence[Change]) -> Iterator[Block]:
 
 
 def _ratio(ratio: Ratio | None) -> Amount:
-    if ratio is None:
-        return Amount(value="no interval")
-    low, middle, high = ratio
-    return Amount(value=f"{digits(middle)}x", interval=f"({digits(low)} to {digits(high)})")
+    return Amount(value="no interval") if ratio is None else amount_of(figure_of_ratio(ratio))
 
 
 def _range(change: Change) -> Range:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from tools.performance_report.amounts import Amount, amount_of, digits, words
+from tools.performance_report.amounts import amount_of, digits, words
 from tools.performance_report.blocks import (
     Block,
     Commands,
@@ -15,7 +15,7 @@ from tools.performance_report.blocks import (
     said,
 )
 from tools.performance_report.material import Judged, Loaded, Material, headroom, title_of
-from tools.performance_report.ratios import ratio_of
+from tools.performance_report.ratios import figure_of_ratio, ratio_of
 from tools.performance_report.scaling import fit_of, is_scaling
 from tools.performance_report.sections.summary import level_limit, test_command
 from tools.performance_report.stored import Figure, Result, Verdict
@@ -104,8 +104,7 @@ def _wait_rows(one: Loaded) -> Iterator[tuple[Inline, ...]]:
         if whole is None:
             continue
         ratio = ratio_of(whole, wait)
-        share = None if ratio is None else Figure(value=ratio[1], low=ratio[0], high=ratio[2])
-        shown: Inline = "unknown" if share is None else amount_of(share)
+        shown: Inline = "unknown" if ratio is None else amount_of(figure_of_ratio(ratio))
         yield one.name, words(name), amount_of(wait), amount_of(whole), shown
 
 
@@ -125,15 +124,9 @@ def _tails(material: Material) -> Iterator[Block]:
         caption="P99 as a multiple of the median, the largest first",
         heads=("Run", ">P99 / P50"),
         rows=tuple(
-            (one.name, _times(Figure(value=ratio[1], low=ratio[0], high=ratio[2])))
-            for ratio, one in found[:_SHOWN_MAX]
+            (one.name, amount_of(figure_of_ratio(ratio))) for ratio, one in found[:_SHOWN_MAX]
         ),
     )
-
-
-def _times(figure: Figure) -> Amount:
-    shown = amount_of(figure)
-    return Amount(value=f"{digits(figure.value or math.nan)}x", interval=shown.interval)
 
 
 def _failures(material: Material) -> Iterator[Block]:

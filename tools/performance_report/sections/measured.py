@@ -27,7 +27,7 @@ from tools.performance_report.blocks import (
 from tools.performance_report.material import NANOSECONDS, Loaded, Material, title_of
 from tools.performance_report.roster import SECTIONS
 from tools.performance_report.scaling import is_scaling, scaling_blocks
-from tools.performance_report.stored import Figure, Result, Series
+from tools.performance_report.stored import Figure, Level, Result, Series
 
 from groundspeed.load.figures import parse_latency_metric
 
@@ -37,6 +37,7 @@ _CURVES_MAX = 4  # more lines in a chart are not told apart
 _PERCENTILE = re.compile(r"(?P<of>.*?)_?s_(?P<at>p\d+(?:\.\d+)?|mean|median|min|max)$")
 _COLUMNS = ("min", "mean", "p50", "p95", "p99", "p99.9", "max")
 _ALIASES = {"median": "p50"}
+_DRAWN = ("p50", "p95", "p99")
 _BARS = ("latency_s_p50", "latency_s_p95", "latency_s_p99")
 _FINEST = 0.9999
 
@@ -100,6 +101,7 @@ def _load_tables(loads: Sequence[Loaded]) -> Iterator[Block]:
         ),
         rows=tuple(map(_times_row, loads)),
     )
+    has_cpu = any(_named(one.result, "cpu", "share") for one in loads)
     yield Table(
         caption="What the runs did, and whether they can be believed",
         heads=(
@@ -109,12 +111,12 @@ def _load_tables(loads: Sequence[Loaded]) -> Iterator[Block]:
             ">Errors",
             "Failures",
             ">Memory at most",
-            ">CPU",
+            *([">CPU"] if has_cpu else []),
             ">Little's law gap",
             ">Generator's lag P99",
             "Says something",
         ),
-        rows=tuple(map(_facts_row, loads)),
+        rows=tuple(_facts_row(one, has_cpu=has_cpu) for one in loads),
     )
     notes = [f"{one.name}: {note}" for one in loads for note in one.run.notes]
     notes += [f"{one.name} is INVALID: {why}" for one in loads for why in one.run.invalid]
@@ -140,7 +142,7 @@ def _times_row(one: Loaded) -> tuple[Inline, ...]:
     )
 
 
-def _facts_row(one: Loaded) -> tuple[Inline, ...]:
+def _facts_row(one: Loaded, *, has_cpu: bool) -> tuple[Inline, ...]:
     run = one.run
     failures = ", ".join(f"{name} {count:,}" for name, count in sorted(run.failures.items()))
     partial = " (interrupted)" if run.partial else ""
@@ -151,7 +153,7 @@ def _facts_row(one: Loaded) -> tuple[Inline, ...]:
         _cell(run.figure("error_rate")),
         failures or "none",
         _cell(run.figure("rss_bytes") or _named(one.result, "rss", "bytes")),
-        _cell(_named(one.result, "cpu", "share")),
+        *([_cell(_named(one.result, "cpu", "share"))] if has_cpu else []),
         amount_of(Figure(value=run.littles_law_gap, unit="share")),
         amount_of(Figure(value=run.lag_s_p99, unit="s")),
         ("yes" if run.valid else "no: INVALID") + partial,
@@ -196,37 +198,48 @@ def _curve(one: Loaded) -> tuple[tuple[float, float], ...]:
 
 
 def _limits(loads: Sequence[Loaded]) -> tuple[Limit, ...]:
-    """The targets and critical values of these tests' percentiles, each once."""
-    found: dict[tuple[str, float, float], Limit] = {}
+    """The targets and critical values of these runs' percentiles, each once."""
+    found: dict[Limit, None] = {}
     for one in loads:
-        for level in one.result.extra_info.levels:
-            q = parse_latency_metric(level.metric)
-            if q is None:
-                continue
-            for kind, y in (("target", level.target), ("critical", level.critical)):
-                limit = Limit(name=level.title, kind="target", y=y, x=q)
-                if kind == "critical":
-                    limit = Limit(name=level.title, kind="critical", y=y, x=q)
-                found[kind, q, y] = limit
-    return tuple(found.values())
+        for metric in (figure.metric for figure in one.run.figures):
+            level, q = _level(one.result, metric, one.run.figure(metric)), _quantile(metric)
+            if level is not None and q is not None:
+                found[Limit(name=level.title, kind="target", y=level.target, x=q)] = None
+                found[Limit(name=level.title, kind="critical", y=level.critical, x=q)] = None
+    return tuple(found)
+
+
+def _quantile(metric: str) -> float | None:
+    return parse_latency_metric(metric) if metric.startswith("latency_s_p") else None
+
+
+def _level(result: Result, metric: str, figure: Figure | None) -> Level | None:
+    """The level that holds this figure; of several runs of a test the one with its value."""
+    levels = result.extra_info.levels
+    same = (one for one in levels if figure is not None and one.value == figure.value)
+    return next((level for level in same if _is_of(level.metric, metric)), None)
 
 
 def _percentile_rows(one: Loaded) -> Iterator[Range]:
-    levels = {level.metric: level for level in one.result.extra_info.levels}
     for metric in _BARS:
-        figure, level = one.run.figure(metric), levels.get(metric)
-        if figure is None or figure.value is None:
-            continue
-        yield Range(
-            name=f"{one.name} {words(metric).removeprefix('latency ')}",
-            value=figure.value,
-            low=figure.value if figure.low is None else figure.low,
-            high=figure.value if figure.high is None else figure.high,
-            text=amount_of(figure).text,
-            target=level.target if level else None,
-            critical=level.critical if level else None,
-            state=level.standing if level else None,
-        )
+        figure = one.run.figure(metric)
+        if figure is not None and figure.value is not None:
+            name = f"{one.name} {words(metric).removeprefix('latency ')}"
+            yield _row(name, figure, _level(one.result, metric, figure))
+
+
+def _row(name: str, figure: Figure, level: Level | None) -> Range:
+    value = figure.value or 0.0
+    return Range(
+        name=name,
+        value=value,
+        low=value if figure.low is None else figure.low,
+        high=value if figure.high is None else figure.high,
+        text=amount_of(figure).text,
+        target=level.target if level else None,
+        critical=level.critical if level else None,
+        state=level.standing if level else None,
+    )
 
 
 def _split(name: str) -> tuple[str, str] | None:
@@ -240,10 +253,16 @@ def _split(name: str) -> tuple[str, str] | None:
 
 def _further(result: Result) -> Iterator[tuple[str, Figure]]:
     """The figures that the tables of load runs do not show already."""
+    held = {(f.metric, f.value) for run in result.extra_info.load for f in run.figures}
+    held |= {("littles_law_gap", run.littles_law_gap) for run in result.extra_info.load}
     for name, figure in result.extra_info.figures.items():
-        held = (run.figure(name) for run in result.extra_info.load)
-        if not any(other is not None and other.value == figure.value for other in held):
+        if not any(_is_of(name, metric) and value == figure.value for metric, value in held):
             yield name, figure
+
+
+def _is_of(name: str, metric: str) -> bool:
+    """Whether a name is that metric's, or that metric's of one of several runs."""
+    return name == metric or name.endswith(f".{metric}")
 
 
 def _latency_table(results: Sequence[Result]) -> Iterator[Block]:
@@ -270,6 +289,20 @@ def _latency_table(results: Sequence[Result]) -> Iterator[Block]:
             for (fullname, of), row in rows.items()
         ),
     )
+    shown = tuple(_time_rows(results))
+    if shown:
+        axis = Axis(title="time", unit="s", kind="log")
+        yield Ranges(title="Times with 95 % intervals and limits", axis=axis, rows=shown)
+
+
+def _time_rows(results: Sequence[Result]) -> Iterator[Range]:
+    """A row for each percentile of each time that is drawn."""
+    for result in results:
+        for name, figure in _further(result):
+            split = _split(name)
+            if split and split[1] in _DRAWN and figure.unit == "s" and figure.value is not None:
+                called = f"{title_of(result.fullname)}: {words(name)}"
+                yield _row(called, figure, _level(result, name, figure))
 
 
 def _head(column: str) -> str:

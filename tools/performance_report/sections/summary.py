@@ -82,14 +82,15 @@ def _verdict(counts: dict[State, int], tests: int) -> tuple[State, str, str]:
         )
     if counts["warned"]:
         return "warned", "WARN", f"{_tests(counts['warned'])} missed a target; nothing is critical."
-    return "passed", "PASS", f"All {tests} tests passed."
+    return "passed", "PASS", "Every test of the suite passed."
 
 
 def _doubt(undecided: int, missing: int, tests: int) -> str:
-    return (
-        f"No test failed, but {undecided} could not decide and {missing} of the suite's {tests} "
-        "are not in this run: it does not say that all is well."
-    )
+    parts = [
+        f"{_tests(undecided)} could not decide" if undecided else "",
+        f"{missing} of the suite's {tests} are not in this run" if missing else "",
+    ]
+    return f"No test failed, but {' and '.join(filter(None, parts))}: not all is known."
 
 
 def _tests(count: int) -> str:
@@ -154,11 +155,11 @@ def service_levels(material: Material) -> Section:
             caption="Service levels over all tests, each with its worst figure",
             heads=(
                 "Level",
-                ">Target",
-                ">Critical",
                 "Tests",
                 ">Worst figure",
                 "Of test",
+                ">Its target",
+                ">Its critical value",
                 "Stands",
             ),
             rows=tuple(_level_row(title, grouped.get(title, [])) for title in titles),
@@ -190,16 +191,16 @@ def _level_row(title: str, judged: list[Judged]) -> tuple[Inline, ...]:
             standing="undecided",
         )
         limits = (level_limit(level, level.target), level_limit(level, level.critical))
-        return title, *limits, "none", "", "", Mark(state="not judged")
+        return title, "none", "", "", *limits, Mark(state="not judged")
     shown = worst(judged)
     standings: list[State] = [one.level.standing for one in judged]
     return (
         title,
-        level_limit(shown.level, shown.level.target),
-        level_limit(shown.level, shown.level.critical),
         ", ".join(f"{standings.count(s)} {s}" for s in _STANDINGS if s in standings),
         amount_of(shown.level.figure),
         title_of(shown.result.fullname),
+        level_limit(shown.level, shown.level.target),
+        level_limit(shown.level, shown.level.critical),
         Mark(state=shown.level.standing),
     )
 
