@@ -5,13 +5,22 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lint types imports unit tests-within tests-around report coverage format docs lock clean .venv
+.PHONY: help check check-modules check-scenarios performance report test lint types imports unit tests-within tests-around coverage format docs lock clean .venv
 
 help: ## Show what there is
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 check: .venv ## Compare the working tree with its base: is it slower, and how sure is that?
+	@$(MAKE) --no-print-directory --keep-going check-modules check-scenarios
+
+check-modules: .venv
 	@$(BIN)/groundspeed check $(ARGS)
+
+check-scenarios: .venv
+	@$(BIN)/groundspeed check --suite pytest $(ARGS) -- tests/performance -m quick
+
+performance: .venv ## Run the performance suite and keep its figures in results/pytest
+	@$(BIN)/python -m pytest tests/performance --benchmark-autosave
 
 test: lint types imports unit ## Run every test and check
 
@@ -55,7 +64,7 @@ report: .venv ## Write the performance report from the stored runs of the perfor
 	@$(BIN)/python -m tools.performance_report
 
 coverage: .venv ## Run every test and show the lines and branches that none reaches
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest --ignore=tests/performance
 	@$(BIN)/coverage report
 
 format: .venv ## Format the code and mend what can be mended by machine

@@ -197,7 +197,10 @@ class Measured:
             if not result.valid:
                 reason = f"the run is invalid: {'; '.join(result.invalid)}"
                 self._kept[named.metric] = _Kept(figure=named, unit=unit_of(metric), reason=reason)
-        self.count(f"{prefix}littles_law_gap", result.littles_law_gap, unit="share")
+        gap = f"{prefix}littles_law_gap"
+        self.count(gap, result.littles_law_gap, unit="share")
+        # It says whether the run can be believed, not how fast anything is: nothing to compare.
+        self._benchmark.extra_info.pop(gap, None)
 
     def stands(self) -> tuple[LevelReport, ...]:
         """Where each level of the test stands by now."""
