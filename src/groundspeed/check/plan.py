@@ -76,7 +76,7 @@ class CheckPlan:
         else:
             suite = find_suite(request.start, repository, config=request.config)
         folder = suite.path.parent
-        rules = find_rules(folder, repository.root)
+        rules = find_rules(folder, repository.root).for_suite(request.suite)
         if tests is not None and rules.test_groups:
             suite = suite_of(tests, repository, groups=rules.test_groups)
         written = [*suite.output_dirs, folder / results, folder / ACCEPTED_FILE]

@@ -35,7 +35,8 @@ def load_test_harness(request: pytest.FixtureRequest) -> "LoadTestHarness":
 
     def keep(record: "LoadRecord") -> None:
         extra_info().setdefault("load", []).append(json.loads(encode_load(record)))
-        extra_info()[record.name] = compared_figures(record)
+        if "measured" not in request.fixturenames:  # which keeps them itself
+            extra_info()[record.name] = compared_figures(record)
 
     def make(measure: "Callable[[], LoadResult]") -> "LoadResult":
         from pytest_benchmark.fixture import FixtureAlreadyUsed

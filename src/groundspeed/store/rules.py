@@ -19,6 +19,7 @@ __all__ = [
     "METRICS",
     "NO_RULES",
     "RULE_KEYS",
+    "SUITES",
     "RowRule",
     "Rules",
     "find_rules",
@@ -26,7 +27,10 @@ __all__ = [
 ]
 
 KEYS = ("min-effect", "false-alarms", "budget", "test-groups", "rules")
-RULE_KEYS = ("match", "min-effect", "direction", "metric", "ignore", "reason", "until")
+RULE_KEYS = ("match", "suite", "min-effect", "direction", "metric", "ignore", "reason", "until")
+
+SUITES = ("asv", "pytest")
+"""Whose rows a rule can be for."""
 
 METRICS = ("time", "clean", "wall", "cpu", "allocations")
 """What a rule can have compared of a timed row; `clean` is another word for `time`."""
@@ -42,6 +46,7 @@ class RowRule:
 
     Attributes:
         match: Regular expression; it holds for rows whose label it matches somewhere.
+        suite: Whose rows those are, one of `SUITES`; None: whichever is measured.
         min_effect: The smallest change worth reporting of them, as ratio - 1; None: not said.
         direction: Which way is better of their values; None: not said.
         metric: What to compare of them where they are times, one of `METRICS`; None: not said.
@@ -51,6 +56,7 @@ class RowRule:
     """
 
     match: str
+    suite: str | None = None
     min_effect: float | None = None
     direction: Direction | None = None
     metric: str | None = None
@@ -89,6 +95,11 @@ class Rules:
     test_groups: tuple[str, ...] = ()
     rows: tuple[RowRule, ...] = ()
     marked: Mapping[str, RowRule] = field(default_factory=dict)
+
+    def for_suite(self, suite: str) -> "Rules":
+        """These without the rules for rows of another suite."""
+        rows = tuple(rule for rule in self.rows if rule.suite in {None, suite})
+        return replace(self, rows=rows)
 
     def with_markers(self, markers: Mapping[str, Mapping[str, Any]]) -> "Rules":
         """These rules, and what the markers of tests say where no rule does.
@@ -295,6 +306,7 @@ def _row_rule(table: Table) -> RowRule:
         )
     return RowRule(
         match=_expression(table),
+        suite=_choice(table, "suite", SUITES),
         min_effect=min_effect,
         direction=direction,
         metric=metric,

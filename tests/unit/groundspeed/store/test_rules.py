@@ -102,6 +102,24 @@ def test_everything_that_can_be_said_is_read() -> None:
     assert rules("") == Rules(place=PLACE)
 
 
+def test_a_rule_for_another_suite_is_not_there() -> None:
+    """It is neither followed nor told to match nothing."""
+    said = rules(
+        """
+        [[rules]]
+        match = "a"
+        suite = "asv"
+        min-effect = 0.1
+
+        [[rules]]
+        match = "a"
+        min-effect = 0.2
+        """
+    )
+    assert [rule.min_effect for rule in said.for_suite("asv").rows] == [0.1, 0.2]
+    assert [rule.min_effect for rule in said.for_suite("pytest").rows] == [0.2]
+
+
 def test_an_expression_matches_as_with_b() -> None:
     """Somewhere in the label, parameters included."""
     rule = RowRule(match=r"time_get\(10", min_effect=0.1)
