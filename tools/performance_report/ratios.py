@@ -8,7 +8,7 @@ from tools.performance_report.stored import Figure
 
 from groundspeed.stats import student_t_ppf
 
-__all__ = ["Ratio", "between_runs", "figure_of_ratio", "ratio_of"]
+__all__ = ["Ratio", "between_runs", "figure_of_ratio", "mean_of", "ratio_of"]
 
 Ratio = tuple[float, float, float]
 """Lower end, estimate, upper end."""
@@ -47,6 +47,20 @@ def _logs(figure: Figure) -> Ratio | None:
 def figure_of_ratio(ratio: Ratio) -> Figure:
     """A ratio as it is shown."""
     return Figure(value=ratio[1], low=ratio[0], high=ratio[2], unit="ratio")
+
+
+def mean_of(values: Sequence[float], unit: str) -> Figure:
+    """The geometric mean, with Student's 95 % interval where there are several values above 0."""
+    if min(values) <= 0.0:
+        return Figure(value=float(np.mean(values)), unit=unit)
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    middle = float(logs.mean())
+    if logs.size < 2:  # noqa: PLR2004 - a variance
+        return Figure(value=math.exp(middle), unit=unit)
+    t = -float(student_t_ppf(_TAIL, logs.size - 1.0))
+    reach = t * float(logs.std(ddof=1)) / math.sqrt(logs.size)
+    low, high = math.exp(middle - reach), math.exp(middle + reach)
+    return Figure(value=math.exp(middle), low=low, high=high, unit=unit)
 
 
 def between_runs(base: Sequence[float], other: Sequence[float]) -> Ratio | None:

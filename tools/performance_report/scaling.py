@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 from tools.performance_report.amounts import Amount, amount_of, digits
 from tools.performance_report.blocks import Axis, Block, Curve, Lines, Table, said
+from tools.performance_report.ratios import between_runs, mean_of
 from tools.performance_report.stored import Figure, Series
 
 from groundspeed.errors import TooFewSamplesError
 from groundspeed.stats import Coefficient, ScalingFit, fit_scaling
 
-__all__ = ["fit_of", "is_scaling", "scaling_blocks"]
+__all__ = ["coefficient_of", "fit_of", "is_scaling", "scaling_blocks"]
 
 _STEPS = 60
 _LAWS = {"usl": "the universal scalability law", "amdahl": "Amdahl's law"}
@@ -33,6 +34,7 @@ def scaling_blocks(title: str, series: Series, *, cpus: int | None) -> Iterator[
     """The chart with the fitted law or, without one, a line, and the law's coefficients."""
     points = tuple(sorted(zip(series.x, series.y, strict=True)))
     fit = fit_of(series)
+    yield _efficiency(title, series, cpus)
     dots = Curve(name="measured", points=points, shown="dots")
     yield Lines(
         title=title,
@@ -48,9 +50,9 @@ def scaling_blocks(title: str, series: Series, *, cpus: int | None) -> Iterator[
         "intervals",
         heads=("Coefficient", ">Value"),
         rows=(
-            (f"throughput of one of the {series.x_unit}", _coefficient(fit.gamma, series.y_unit)),
-            ("contention: share of the work that waits for others", _coefficient(fit.alpha)),
-            ("coherency: what agreeing with each other one costs", _coefficient(fit.beta)),
+            (f"throughput of one of the {series.x_unit}", coefficient_of(fit.gamma, series.y_unit)),
+            ("contention: share of the work that waits for others", coefficient_of(fit.alpha)),
+            ("coherency: what agreeing with each other one costs", coefficient_of(fit.beta)),
             ("share of the variance that the law explains", f"{100.0 * fit.r_squared:.1f} %"),
         ),
     )
@@ -61,6 +63,43 @@ def scaling_blocks(title: str, series: Series, *, cpus: int | None) -> Iterator[
             f"The machine has {cpus} CPUs: of {numbers} {series.x_unit} that compute, not all "
             "run at once, and the contention is then the machine's."
         )
+
+
+def _efficiency(title: str, series: Series, cpus: int | None) -> Table:
+    """Throughput of each number of them, and its share of as many times that of the fewest."""
+    taken: dict[float, list[float]] = {}
+    for x, y in sorted(zip(series.x, series.y, strict=True)):
+        taken.setdefault(x, []).append(y)
+    fewest = min(taken)
+
+    def straight(x: float) -> list[float]:
+        return [one * x / fewest for one in taken[fewest]]
+
+    return Table(
+        caption=f"{title}: efficiency is throughput as a share of straight growth from {fewest:g}",
+        heads=(f">{series.x_unit}", ">Times", ">Throughput", ">Efficiency", "A CPU each"),
+        rows=tuple(
+            (
+                f"{x:g}",
+                str(len(values)),
+                amount_of(mean_of(values, series.y_unit)),
+                # The fewest are what the others are held to.
+                Amount(value="100 %") if x == fewest else _share(straight(x), values),
+                "unknown" if cpus is None else ("yes" if x <= cpus else f"no, there are {cpus}"),
+            )
+            for x, values in taken.items()
+        ),
+    )
+
+
+def _share(of: list[float], values: list[float]) -> Amount:
+    ratio = between_runs(of, values)
+    if ratio is None:
+        whole = mean_of(of, "").value
+        mean = mean_of(values, "").value
+        return amount_of(Figure(value=mean / whole if mean and whole else None, unit="share"))
+    low, value, high = ratio
+    return amount_of(Figure(value=value, low=low, high=high, unit="share"))
 
 
 def _lines(points: tuple[tuple[float, float], ...], fit: ScalingFit | None) -> Iterator[Curve]:
@@ -77,7 +116,8 @@ def _lines(points: tuple[tuple[float, float], ...], fit: ScalingFit | None) -> I
         yield Curve(name="straight growth", points=straight, shown="dashed")
 
 
-def _coefficient(coefficient: Coefficient, unit: str = "share") -> Amount:
+def coefficient_of(coefficient: Coefficient, unit: str = "share") -> Amount:
+    """A coefficient with its interval; on its bound of 0 none is known."""
     if math.isnan(coefficient.high):
         return Amount(value=f"{digits(coefficient.value)} (on its bound)")
     low, high = coefficient.low, coefficient.high

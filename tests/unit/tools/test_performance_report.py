@@ -13,7 +13,7 @@ import pytest
 import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tools.performance_report.amounts import amount_of, digits, words
+from tools.performance_report.amounts import Amount, amount_of, digits, words
 from tools.performance_report.asv import read_asv
 from tools.performance_report.axes import span_of
 from tools.performance_report.blocks import (
@@ -38,7 +38,7 @@ from tools.performance_report.html import to_html
 from tools.performance_report.markdown import to_markdown
 from tools.performance_report.marks import TONES, shape_of
 from tools.performance_report.material import Judged, headroom, times_target
-from tools.performance_report.ratios import between_runs, ratio_of
+from tools.performance_report.ratios import between_runs, mean_of, ratio_of
 from tools.performance_report.roster import read_roster, section_of
 from tools.performance_report.scaling import fit_of, is_scaling, scaling_blocks
 from tools.performance_report.sections.change import judge
@@ -201,6 +201,20 @@ def test_the_interval_between_runs_is_welchs(seed: int, before: int, after: int)
     assert found[0] < found[1] < found[2]
 
 
+@given(st.lists(NUMBERS, min_size=2, max_size=8))
+def test_a_mean_lies_within_its_interval(values: list[float]) -> None:
+    """And among the values; one value has no interval."""
+    found = mean_of(values, "s")
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.value * (1 + 1e-9)
+    assert found.value <= found.high * (1 + 1e-9)
+    assert min(values) * (1 - 1e-9) <= found.value <= max(values) * (1 + 1e-9)
+    assert mean_of(values[:1], "s").low is None
+    assert mean_of([0.0, 2.0], "s") == Figure(value=1.0, unit="s")
+
+
 def test_one_run_a_side_has_no_interval_between_runs() -> None:
     """Nor have values that are not above 0."""
     assert between_runs([1.0], [1.0, 2.0]) is None
@@ -337,8 +351,12 @@ def test_a_law_is_fitted_where_there_are_points_enough() -> None:
     assert fit is not None
     assert fit.alpha.value == pytest.approx(0.1, rel=1e-6)
     shown = list(scaling_blocks("scaling", series, cpus=2))
-    assert isinstance(shown[0], Lines)
-    assert "Amdahl's law" in {curve.name for curve in shown[0].curves}
+    table, chart = shown[:2]
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows] == ["1", "2", "4", "8"]
+    assert table.rows[3][3] == Amount(value="58.8 %")
+    assert isinstance(chart, Lines)
+    assert "Amdahl's law" in {curve.name for curve in chart.curves}
     assert "of 4, 8 workers" in str(shown[-1])
     few = Series(x=(1.0, 2.0), y=(1.0, 2.0), x_unit="workers", y_unit="per s")
     assert fit_of(few) is None

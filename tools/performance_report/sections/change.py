@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import geometric_mean
 from typing import Literal
 
 from tools.performance_report.amounts import Amount, amount_of, words
@@ -20,7 +19,7 @@ from tools.performance_report.blocks import (
     said,
 )
 from tools.performance_report.material import Material, title_of
-from tools.performance_report.ratios import Ratio, between_runs, figure_of_ratio, ratio_of
+from tools.performance_report.ratios import Ratio, between_runs, figure_of_ratio, mean_of, ratio_of
 from tools.performance_report.stored import Figure, Result, StoredRun
 
 from groundspeed.load.compare import WORSE_RATIO
@@ -181,8 +180,8 @@ def _change(name: str, result: Result, material: Material) -> Change:
     return Change(
         test=title_of(result.fullname),
         metric=words(name),
-        base=_middle(before) if several else before[0],
-        now=_middle(after) if several else after[0],
+        base=mean_of(_values(before), before[0].unit) if several else before[0],
+        now=mean_of(_values(after), after[0].unit) if several else after[0],
         ratio=ratio,
         state=judge(None if better is None else ratio, several=several),
         runs=(len(before), len(after)) if several else (1, 1),
@@ -197,10 +196,6 @@ def _sides(runs: Sequence[StoredRun], test: str, name: str) -> list[Figure]:
 
 def _values(side: Sequence[Figure]) -> list[float]:
     return [figure.value if figure.value is not None else 0.0 for figure in side]
-
-
-def _middle(side: Sequence[Figure]) -> Figure:
-    return Figure(value=geometric_mean(_values(side)), unit=side[0].unit)
 
 
 def _better(name: str, result: Result, figure: Figure) -> Literal["lower", "higher"] | None:

@@ -16,9 +16,9 @@ from tools.performance_report.blocks import (
 )
 from tools.performance_report.material import Judged, Loaded, Material, headroom, title_of
 from tools.performance_report.ratios import figure_of_ratio, ratio_of
-from tools.performance_report.scaling import fit_of, is_scaling
+from tools.performance_report.scaling import coefficient_of, fit_of, is_scaling
 from tools.performance_report.sections.summary import level_limit, test_command
-from tools.performance_report.stored import Figure, Result, Verdict
+from tools.performance_report.stored import Figure, Result, Series, Verdict
 
 __all__ = ["bottlenecks", "capacity", "recommendations"]
 
@@ -233,7 +233,7 @@ def _growth(material: Material) -> Iterator[Block]:
             title_of(result.fullname),
             f"{max(series.x):g} {series.x_unit}",
             amount_of(Figure(value=max(series.y), unit=series.y_unit)),
-            "none, too few points" if (fit := fit_of(series)) is None else _peak(fit.peak_workers),
+            *_law(series),
         )
         for result in material.results
         for series in result.extra_info.series.values()
@@ -241,12 +241,15 @@ def _growth(material: Material) -> Iterator[Block]:
     )
     if rows:
         yield Table(
-            caption="Throughput by number of workers, partitions or shards; the fitted laws with "
-            "their intervals are in the sections above",
-            heads=("Test", "Up to", ">Most throughput seen", "Where the fitted law turns down"),
+            caption="Throughput by number of workers, partitions or shards, and the fitted law: "
+            "contention is work that waits for others, coherency what agreeing costs",
+            heads=("Test", "Up to", ">Most throughput seen", ">Contention", ">Coherency"),
             rows=rows,
         )
 
 
-def _peak(workers: float) -> str:
-    return "nowhere" if math.isinf(workers) else f"at {workers:.1f}, without an interval"
+def _law(series: Series) -> tuple[Inline, Inline]:
+    fit = fit_of(series)
+    if fit is None:
+        return "too few points", "too few points"
+    return coefficient_of(fit.alpha), coefficient_of(fit.beta)

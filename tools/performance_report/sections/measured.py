@@ -4,6 +4,7 @@ Every section is made alike: where its tests stand, load runs, percentiles, all 
 a chart of everything that has more than one point.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -171,12 +172,14 @@ def _cell(figure: Figure | None) -> Inline:
 
 
 def _percentile_charts(loads: Sequence[Loaded]) -> Iterator[Block]:
-    for start in range(0, len(loads), _CURVES_MAX):
-        shown = loads[start : start + _CURVES_MAX]
+    parts = math.ceil(len(loads) / _CURVES_MAX)
+    for part in range(parts):
+        shown = loads[part * _CURVES_MAX : (part + 1) * _CURVES_MAX]
         curves = tuple(Curve(name=one.name, points=_curve(one)) for one in shown)
         if any(curve.points for curve in curves):
             yield Lines(
-                title="Response time by share of the arrivals",
+                title="Response time by share of the arrivals"
+                + (f", {part + 1} of {parts}" if parts > 1 else ""),
                 x=Axis(title="share of the arrivals answered within it", unit="", kind="nines"),
                 y=Axis(title="response time", unit="s", kind="log"),
                 curves=curves,
