@@ -8,11 +8,21 @@ from pathlib import Path
 
 from tools.performance_report.asv import AsvRun
 from tools.performance_report.roster import Test, section_of
-from tools.performance_report.stored import Level, LoadRun, ReportError, Result, StoredRun
+from tools.performance_report.stored import Figure, Level, LoadRun, ReportError, Result, StoredRun
 
 from groundspeed.stats import Histogram, decode_histogram
 
-__all__ = ["NANOSECONDS", "Judged", "Loaded", "Material", "headroom", "times_target", "title_of"]
+__all__ = [
+    "NANOSECONDS",
+    "Judged",
+    "Loaded",
+    "Material",
+    "headroom",
+    "is_of",
+    "runs_with",
+    "times_target",
+    "title_of",
+]
 
 NANOSECONDS = 1e9
 _SEVERITY = {"critical": 0, "undecided": 1, "missed": 2, "met": 3}
@@ -136,6 +146,21 @@ def _natural(name: str) -> list[tuple[str, int]]:
     """A key by which 2 comes before 10."""
     parts = re.findall(r"(\D*)(\d*)", name)
     return [(text, int(number or 0)) for text, number in parts]
+
+
+def runs_with(result: Result, name: str, figure: Figure) -> tuple[LoadRun, ...]:
+    """The load runs of a test that a figure of the test is of, under the same name and value."""
+    return tuple(
+        run
+        for run in result.extra_info.load
+        if (is_of(name, "littles_law_gap") and run.littles_law_gap == figure.value)
+        or any(is_of(name, one.metric) and one.value == figure.value for one in run.figures)
+    )
+
+
+def is_of(name: str, metric: str) -> bool:
+    """Whether a name is that metric's, or that metric's of one of several runs."""
+    return name == metric or name.endswith(f".{metric}")
 
 
 def title_of(fullname: str) -> str:

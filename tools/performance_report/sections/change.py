@@ -18,7 +18,7 @@ from tools.performance_report.blocks import (
     Table,
     said,
 )
-from tools.performance_report.material import Material, title_of
+from tools.performance_report.material import Material, runs_with, title_of
 from tools.performance_report.ratios import Ratio, between_runs, figure_of_ratio, mean_of, ratio_of
 from tools.performance_report.stored import Figure, Result, StoredRun
 
@@ -73,7 +73,7 @@ def compared(material: Material) -> Section:
         return Section(title=title, blocks=(note,))
     found = changes(material)
     if not found:
-        note = said("The two runs have no figure in common.")
+        note = said("The two runs have no figure in common that says something of the code.")
         return Section(title=title, blocks=(note,))
     return Section(title=title, blocks=tuple(_blocks(baseline, found)))
 
@@ -156,8 +156,12 @@ def _clear(change: Change) -> float:
 
 
 def _figures(result: Result) -> Mapping[str, Figure]:
-    """Its figures, and those of its load runs under the names of the runs."""
-    own = dict(result.extra_info.figures)
+    """Its figures, and those of its load runs under the names of the runs; none of invalid ones."""
+    own = {
+        name: figure
+        for name, figure in result.extra_info.figures.items()
+        if all(run.valid for run in runs_with(result, name, figure))
+    }
     for run in result.extra_info.load:
         for metric in (figure.metric for figure in run.figures):
             figure = run.figure(metric)

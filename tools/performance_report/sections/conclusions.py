@@ -111,7 +111,7 @@ def _wait_rows(one: Loaded) -> Iterator[tuple[Inline, ...]]:
 def _tails(material: Material) -> Iterator[Block]:
     """Load runs whose P99 is the largest multiple of their median."""
     found = []
-    for one in material.loads():
+    for one in (loaded for loaded in material.loads() if loaded.run.valid):
         median, tail = (one.run.figure(f"latency_s_{at}") for at in ("p50", "p99"))
         ratio = ratio_of(median, tail) if median and tail else None
         if ratio is not None:

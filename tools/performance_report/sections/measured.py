@@ -12,6 +12,7 @@ from tools.performance_report.amounts import amount_of, words
 from tools.performance_report.blocks import (
     Axis,
     Block,
+    Bullets,
     Curve,
     Heading,
     Inline,
@@ -25,7 +26,14 @@ from tools.performance_report.blocks import (
     Table,
     said,
 )
-from tools.performance_report.material import NANOSECONDS, Loaded, Material, title_of
+from tools.performance_report.material import (
+    NANOSECONDS,
+    Loaded,
+    Material,
+    is_of,
+    runs_with,
+    title_of,
+)
 from tools.performance_report.roster import SECTIONS
 from tools.performance_report.scaling import is_scaling, scaling_blocks
 from tools.performance_report.stored import Figure, Level, Result, Series
@@ -115,7 +123,7 @@ def _load_tables(loads: Sequence[Loaded]) -> Iterator[Block]:
             *([">CPU"] if has_cpu else []),
             ">Little's law gap",
             ">Generator's lag P99",
-            "Says something",
+            "Valid",
         ),
         rows=tuple(_facts_row(one, has_cpu=has_cpu) for one in loads),
     )
@@ -123,6 +131,16 @@ def _load_tables(loads: Sequence[Loaded]) -> Iterator[Block]:
     notes += [f"{one.name} is INVALID: {why}" for one in loads for why in one.run.invalid]
     for note in dict.fromkeys(notes):
         yield Paragraph((note,))
+
+
+def _notes(loads: Sequence[Loaded]) -> Iterator[Block]:
+    """Why runs say nothing of their target, and what else a reader should know."""
+    invalid = [
+        f"{one.name} is INVALID: {'; '.join(one.run.invalid)}" for one in loads if one.run.invalid
+    ]
+    notes = [f"{one.name}: {'; '.join(one.run.notes)}" for one in loads if one.run.notes]
+    if invalid or notes:
+        yield Bullets(tuple((note,) for note in (*invalid, *notes)))
 
 
 def _times_row(one: Loaded) -> tuple[Inline, ...]:
@@ -157,7 +175,7 @@ def _facts_row(one: Loaded, *, has_cpu: bool) -> tuple[Inline, ...]:
         *([_cell(_named(one.result, "cpu", "share"))] if has_cpu else []),
         amount_of(Figure(value=run.littles_law_gap, unit="share")),
         amount_of(Figure(value=run.lag_s_p99, unit="s")),
-        ("yes" if run.valid else "no: INVALID") + partial,
+        ("yes" if run.valid else "no") + partial,
     )
 
 
@@ -220,7 +238,7 @@ def _level(result: Result, metric: str, figure: Figure | None) -> Level | None:
     """The level that holds this figure; of several runs of a test the one with its value."""
     levels = result.extra_info.levels
     same = (one for one in levels if figure is not None and one.value == figure.value)
-    return next((level for level in same if _is_of(level.metric, metric)), None)
+    return next((level for level in same if is_of(level.metric, metric)), None)
 
 
 def _percentile_rows(one: Loaded) -> Iterator[Range]:
@@ -256,16 +274,8 @@ def _split(name: str) -> tuple[str, str] | None:
 
 def _further(result: Result) -> Iterator[tuple[str, Figure]]:
     """The figures that the tables of load runs do not show already."""
-    held = {(f.metric, f.value) for run in result.extra_info.load for f in run.figures}
-    held |= {("littles_law_gap", run.littles_law_gap) for run in result.extra_info.load}
-    for name, figure in result.extra_info.figures.items():
-        if not any(_is_of(name, metric) and value == figure.value for metric, value in held):
-            yield name, figure
-
-
-def _is_of(name: str, metric: str) -> bool:
-    """Whether a name is that metric's, or that metric's of one of several runs."""
-    return name == metric or name.endswith(f".{metric}")
+    figures = result.extra_info.figures.items()
+    return ((name, figure) for name, figure in figures if not runs_with(result, name, figure))
 
 
 def _latency_table(results: Sequence[Result]) -> Iterator[Block]:
