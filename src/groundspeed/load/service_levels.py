@@ -299,7 +299,7 @@ def parse_level(text: str) -> ServiceLevel:
 
 def unit_of(metric: str) -> Unit:
     """The unit that a metric's name ends in, before a percentile; a share where it tells none."""
-    name = _PERCENTILE.sub("", metric.rpartition(".")[2])
+    name = _PERCENTILE.sub("", metric)
     return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "share")
 
 

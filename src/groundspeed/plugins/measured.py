@@ -110,8 +110,11 @@ class Measured:
         """
         for figure in figures:
             known = unit or unit_of(figure.metric)
-            self._kept[figure.metric] = _Kept(figure=figure, unit=known)
             self._note(figure, known)
+            if np.isnan((figure.value, figure.low, figure.high)).any():
+                self.missing(figure.metric, "it is not a number")
+            else:
+                self._kept[figure.metric] = _Kept(figure=figure, unit=known)
 
     def count(self, metric: str, value: float, *, unit: str = "count") -> None:
         """Keep a number that was read and not estimated."""
@@ -196,7 +199,7 @@ class Measured:
             self.keep(named)
             if not result.valid:
                 reason = f"the run is invalid: {'; '.join(result.invalid)}"
-                self._kept[named.metric] = _Kept(figure=named, unit=unit_of(metric), reason=reason)
+                self._kept[named.metric] = replace(self._kept[named.metric], reason=reason)
         gap = f"{prefix}littles_law_gap"
         self.count(gap, result.littles_law_gap, unit="share")
         # It says whether the run can be believed, not how fast anything is: nothing to compare.
