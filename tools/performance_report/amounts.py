@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from tools.performance_report.stored import Figure
 
-__all__ = ["Amount", "Scale", "amount_of", "digits", "scale_of", "words"]
+__all__ = ["Amount", "Scale", "amount_of", "cut", "digits", "scale_of", "words"]
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "bytes"))
 _UNKNOWN = "unknown"
 # A unit at the end of a name, or before what of the distribution it is.
-_UNIT = re.compile(r"_(per_s|s|bytes|share)(?=_(p\d|mean|median|min|max|least|most|sd|peak)|$)")
+_UNIT = re.compile(
+    r"_(per_s|s|bytes|share|count|ratio)(?=_(p\d|mean|median|min|max|least|most|sd|peak)|$)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,14 @@ def _interval(figure: Figure) -> str:
     scale = scale_of(figure.unit, figure.value)
     upper = "no upper end" if high is None else scale.number(high)
     return f"({scale.number(low)} to {upper})"
+
+
+def cut(name: str, length: int) -> str:
+    """A name of at most so many characters; the middle goes, for names differ at their ends."""
+    if len(name) <= length:
+        return name
+    end = length // 3
+    return f"{name[: length - end - 1]}…{name[-end:]}"
 
 
 def words(name: str) -> str:

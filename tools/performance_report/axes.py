@@ -52,7 +52,7 @@ class Span:
 
     def _name(self, value: float, most: float) -> str:
         if self.axis.kind == "nines":
-            return "all" if value == 0.0 else f"P{100.0 * value:.10g}"
+            return f"P{100.0 * value:.10g}"
         scale = scale_of(self.axis.unit, value if self.axis.kind == "log" else most)
         gap = "" if scale.name == "x" else " "
         return f"{_short(value / scale.factor)}{gap}{scale.name}".strip()

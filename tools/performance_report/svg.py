@@ -7,6 +7,7 @@ live in a page, in its colours, and need other axes, limits and shapes. So they 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 
+from tools.performance_report.amounts import cut
 from tools.performance_report.axes import Span, span_of
 from tools.performance_report.blocks import Chart, Curve, Limit, Lines, Range, Ranges, State
 from tools.performance_report.marks import TONES
@@ -63,8 +64,7 @@ def _range(
 
     group = ET.SubElement(svg, "g", {"class": _tone(row.state)})
     ET.SubElement(group, "title").text = f"{row.name}: {row.text}"
-    short = row.name if len(row.name) <= _NAME_MAX else f"{row.name[: _NAME_MAX - 1]}…"
-    _text(group, (_NAME, middle + 4.0), short, "end")
+    _text(group, (_NAME, middle + 4.0), cut(row.name, _NAME_MAX), "end")
     for limit, kind in ((row.target, "target"), (row.critical, "critical")):
         if limit is not None:
             line = f"M{x(limit):.1f} {middle - 10.0:.1f}v20"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tools.performance_report.amounts import amount_of
+from tools.performance_report.amounts import amount_of, cut
 from tools.performance_report.axes import Span, span_of
 from tools.performance_report.blocks import Axis, Chart, Curve, Lines, Range, Ranges
 from tools.performance_report.stored import Figure
@@ -21,7 +21,7 @@ def text_chart(chart: Chart) -> list[str]:
 
 def _ranges(chart: Ranges) -> list[str]:
     span = span_of(chart.axis, _values(chart.rows))
-    names = [_cut(row.name) for row in chart.rows]
+    names = [cut(row.name, _NAME_MAX) for row in chart.rows]
     width = max(map(len, names))
     first, last = span.ticks()[0], span.ticks()[-1]
     drawn = [
@@ -62,7 +62,7 @@ def _lines(chart: Lines) -> list[str]:
         span_of(chart.x, (x for x, _ in every)),
         span_of(chart.y, (y for _, y in every), height=True),
     )
-    names = [_cut(curve.name) for curve in curves]
+    names = [cut(curve.name, _NAME_MAX) for curve in curves]
     width = max(map(len, names))
     drawn = [
         f"{name:<{width}} {_spark(curve, spans)} {_reach(curve, chart.y)}"
@@ -110,7 +110,3 @@ def _reach(curve: Curve, axis: Axis) -> str:
         amount_of(Figure(value=end, unit=axis.unit)).value for end in (min(heights), max(heights))
     )
     return f"{least} to {most}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _NAME_MAX else f"{name[: _NAME_MAX - 1]}…"

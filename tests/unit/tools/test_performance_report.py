@@ -13,7 +13,7 @@ import pytest
 import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tools.performance_report.amounts import Amount, amount_of, digits, words
+from tools.performance_report.amounts import Amount, amount_of, cut, digits, words
 from tools.performance_report.asv import read_asv
 from tools.performance_report.axes import span_of
 from tools.performance_report.blocks import (
@@ -120,11 +120,22 @@ def test_an_amount_has_one_unit(figure: Figure, shown: str) -> None:
         ("throughput_per_s", "throughput"),
         ("rss_bytes", "rss"),
         ("cache_hit_rate", "cache hit rate"),
+        ("10_users.latency_s_p99.9", "10 users latency p99.9"),
+        ("bulk_speedup_ratio", "bulk speedup"),
     ],
 )
 def test_a_name_loses_its_unit(name: str, shown: str) -> None:
     """The unit stands with the number."""
     assert words(name) == shown
+
+
+@given(st.text(), st.text(min_size=9, max_size=9), st.integers(27, 60))
+def test_a_name_that_is_cut_keeps_its_end(name: str, end: str, length: int) -> None:
+    """Runs differ in their last words: p95, p99."""
+    whole = f"{name}{end}"
+    assert len(cut(whole, length)) <= length
+    assert cut(whole, length).endswith(end)
+    assert cut(whole, length) == whole or len(whole) > length
 
 
 @given(
@@ -152,7 +163,7 @@ def test_nines_are_named_as_percentiles() -> None:
     span = span_of(Axis(title="x", unit="", kind="nines"), [0.0, 0.999])
     assert span.place(0.9) == pytest.approx(1 / 3)
     assert span.place(0.99) == pytest.approx(2 / 3)
-    assert [name for _, name in span.ticks()] == ["all", "P50", "P90", "P95", "P99", "P99.9"]
+    assert [name for _, name in span.ticks()] == ["P0", "P50", "P90", "P95", "P99", "P99.9"]
 
 
 @given(st.tuples(NUMBERS, NUMBERS), st.tuples(st.floats(0.5, 0.999), st.floats(1.001, 2.0)))

@@ -192,7 +192,7 @@ def _cell(figure: Figure | None) -> Inline:
 def _percentile_charts(loads: Sequence[Loaded]) -> Iterator[Block]:
     parts = math.ceil(len(loads) / _CURVES_MAX)
     for part in range(parts):
-        shown = loads[part * _CURVES_MAX : (part + 1) * _CURVES_MAX]
+        shown = loads[part * len(loads) // parts : (part + 1) * len(loads) // parts]
         curves = tuple(Curve(name=one.name, points=_curve(one)) for one in shown)
         if any(curve.points for curve in curves):
             yield Lines(
@@ -210,9 +210,12 @@ def _percentile_charts(loads: Sequence[Loaded]) -> Iterator[Block]:
 
 
 def _curve(one: Loaded) -> tuple[tuple[float, float], ...]:
-    """Twenty points for each factor of ten in what is left to 1, as far as there are samples."""
+    """Twenty points for each factor of ten in what is left to 1, as far as there are samples.
+
+    The least would pull the axis down to what no other answer was near.
+    """
     total = one.histogram.count + one.beyond
-    steps = (1.0 - 10.0 ** (-step / 20.0) for step in range(81))
+    steps = (1.0 - 10.0 ** (-step / 20.0) for step in range(1, 81))
     wanted = [q for q in steps if q <= _FINEST and (1.0 - q) * total >= 1.0]
     points = ((q, one.seconds_at(q)) for q in wanted)
     return tuple((q, seconds) for q, seconds in points if seconds is not None)
