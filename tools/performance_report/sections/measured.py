@@ -19,7 +19,6 @@ from tools.performance_report.blocks import (
     Limit,
     Lines,
     Mark,
-    Paragraph,
     Range,
     Ranges,
     Section,
@@ -127,20 +126,16 @@ def _load_tables(loads: Sequence[Loaded]) -> Iterator[Block]:
         ),
         rows=tuple(_facts_row(one, has_cpu=has_cpu) for one in loads),
     )
-    notes = [f"{one.name}: {note}" for one in loads for note in one.run.notes]
-    notes += [f"{one.name} is INVALID: {why}" for one in loads for why in one.run.invalid]
-    for note in dict.fromkeys(notes):
-        yield Paragraph((note,))
+    yield from _notes(loads)
 
 
 def _notes(loads: Sequence[Loaded]) -> Iterator[Block]:
     """Why runs say nothing of their target, and what else a reader should know."""
-    invalid = [
-        f"{one.name} is INVALID: {'; '.join(one.run.invalid)}" for one in loads if one.run.invalid
-    ]
-    notes = [f"{one.name}: {'; '.join(one.run.notes)}" for one in loads if one.run.notes]
-    if invalid or notes:
-        yield Bullets(tuple((note,) for note in (*invalid, *notes)))
+    notes = [(f"{one.name} is INVALID", one.run.invalid) for one in loads]
+    notes += [(one.name, one.run.notes) for one in loads]
+    items = tuple((f"{name}: {'; '.join(why)}",) for name, why in notes if why)
+    if items:
+        yield Bullets(items)
 
 
 def _times_row(one: Loaded) -> tuple[Inline, ...]:
