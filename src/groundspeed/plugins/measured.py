@@ -138,7 +138,12 @@ class Measured:
         self._detail("series", {name: points})
 
     def times(
-        self, function: Callable[[], object], *, rounds: int, warm_up: int = 0
+        self,
+        function: Callable[[], object],
+        *,
+        rounds: int,
+        warm_up: int = 0,
+        before: Callable[[], object] | None = None,
     ) -> FloatArray | None:
         """Time a function with pytest-benchmark, each call a round; once a test.
 
@@ -146,11 +151,19 @@ class Measured:
             function: What is timed.
             rounds: How many calls, >= 1.
             warm_up: How many come before.
+            before: Called before each call, untimed.
 
         Returns:
             Seconds of each call; None where timing is turned off.
         """
-        self._benchmark.pedantic(function, rounds=rounds, iterations=1, warmup_rounds=warm_up)
+
+        def prepare() -> None:  # what pytest-benchmark's setup returns would be arguments
+            if before is not None:
+                before()
+
+        self._benchmark.pedantic(
+            function, setup=prepare, rounds=rounds, iterations=1, warmup_rounds=warm_up
+        )
         stats = self._benchmark.stats
         return None if stats is None else np.asarray(stats.stats.data, dtype=np.float64)
 
