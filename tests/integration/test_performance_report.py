@@ -362,6 +362,7 @@ def test_every_test_has_its_row(report: tuple[str, str]) -> None:
     assert "ended before" in early[3]
     assert "■ failed" in rows["`TestLargeScaleLoad::test_every_third_fails`"][1]
     assert len(rows) == 2 + 9
+    assert "A row by its key." in section(report[0], "Latency")
 
 
 def test_a_message_can_hold_anything(report: tuple[str, str]) -> None:

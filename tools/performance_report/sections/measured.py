@@ -69,7 +69,7 @@ def measured_sections(material: Material) -> Iterator[Section]:
 
 def _blocks(material: Material, results: tuple[Result, ...]) -> Iterator[Block]:
     loads = list(material.loads(results))
-    yield _standing(results)
+    yield _standing(material, results)
     yield from _load_tables(loads)
     yield from _percentile_charts(loads)
     yield from _latency_table(results)
@@ -78,12 +78,18 @@ def _blocks(material: Material, results: tuple[Result, ...]) -> Iterator[Block]:
         yield from _series_charts(material, result)
 
 
-def _standing(results: Sequence[Result]) -> Table:
+def _standing(material: Material, results: Sequence[Result]) -> Table:
+    told = {test.fullname: test.first_line for test in material.roster}
     return Table(
         caption="Where its tests stand",
-        heads=("Test", "Verdict", "Why"),
+        heads=("Test", "What it measures", "Verdict", "Why"),
         rows=tuple(
-            (title_of(result.fullname), Mark(state=result.verdict), result.reason)
+            (
+                title_of(result.fullname),
+                told.get(result.test, ""),
+                Mark(state=result.verdict),
+                result.reason,
+            )
             for result in results
         ),
     )
