@@ -11,9 +11,11 @@ from tools.performance_report.stored import Figure, Series
 from groundspeed.errors import TooFewSamplesError
 from groundspeed.stats import Coefficient, ScalingFit, fit_scaling
 
-__all__ = ["coefficient_of", "fit_of", "is_scaling", "scaling_blocks"]
+__all__ = ["coefficient_of", "fit_of", "is_scaling", "noun_of", "scaling_blocks"]
 
 _STEPS = 60
+_COMPUTING = frozenset({"workers", "processes", "threads"})
+"""What takes a CPU each; users wait, and partitions are data."""
 _LAWS = {"usl": "the universal scalability law", "amdahl": "Amdahl's law"}
 
 
@@ -30,15 +32,27 @@ def fit_of(series: Series) -> ScalingFit | None:
         return None
 
 
-def scaling_blocks(title: str, series: Series, *, cpus: int | None) -> Iterator[Block]:
-    """The chart with the fitted law or, without one, a line, and the law's coefficients."""
+def noun_of(name: str, unit: str) -> str:
+    """What there are so many of: `users` of `throughput over users`, else the unit."""
+    return name.rpartition(" over ")[2] if unit == "count" and " over " in name else unit
+
+
+def scaling_blocks(title: str, series: Series, *, noun: str, cpus: int | None) -> Iterator[Block]:
+    """Efficiency, the chart with the fitted law, and the law's coefficients.
+
+    Args:
+        title: Of the test and the series.
+        series: Throughput over so many of something.
+        noun: What of.
+        cpus: How many the machine has; None where that is not known.
+    """
     points = tuple(sorted(zip(series.x, series.y, strict=True)))
     fit = fit_of(series)
-    yield _efficiency(title, series, cpus)
+    yield _efficiency(title, series, noun, cpus)
     dots = Curve(name="measured", points=points, shown="dots")
     yield Lines(
         title=title,
-        x=Axis(title=series.x_unit, unit="count"),
+        x=Axis(title=noun, unit="count"),
         y=Axis(title="throughput", unit=series.y_unit),
         curves=(dots, *_lines(points, fit)),
     )
@@ -50,34 +64,40 @@ def scaling_blocks(title: str, series: Series, *, cpus: int | None) -> Iterator[
         "intervals",
         heads=("Coefficient", ">Value"),
         rows=(
-            (f"throughput of one of the {series.x_unit}", coefficient_of(fit.gamma, series.y_unit)),
+            (f"throughput of one of the {noun}", coefficient_of(fit.gamma, series.y_unit)),
             ("contention: share of the work that waits for others", coefficient_of(fit.alpha)),
             ("coherency: what agreeing with each other one costs", coefficient_of(fit.beta)),
             ("share of the variance that the law explains", f"{100.0 * fit.r_squared:.1f} %"),
         ),
     )
     beyond = sorted({x for x in series.x if cpus is not None and x > cpus})
-    if beyond and cpus is not None:
+    if beyond and noun in _COMPUTING:
         numbers = ", ".join(f"{x:g}" for x in beyond)
         yield said(
-            f"The machine has {cpus} CPUs: of {numbers} {series.x_unit} that compute, not all "
+            f"The machine has {cpus} CPUs: of {numbers} {noun} that compute, not all "
             "run at once, and the contention is then the machine's."
         )
 
 
-def _efficiency(title: str, series: Series, cpus: int | None) -> Table:
+def _efficiency(title: str, series: Series, noun: str, cpus: int | None) -> Table:
     """Throughput of each number of them, and its share of as many times that of the fewest."""
     taken: dict[float, list[float]] = {}
     for x, y in sorted(zip(series.x, series.y, strict=True)):
         taken.setdefault(x, []).append(y)
-    fewest = min(taken)
+    fewest, has_cpus = min(taken), noun in _COMPUTING
 
     def straight(x: float) -> list[float]:
         return [one * x / fewest for one in taken[fewest]]
 
     return Table(
         caption=f"{title}: efficiency is throughput as a share of straight growth from {fewest:g}",
-        heads=(f">{series.x_unit}", ">Times", ">Throughput", ">Efficiency", "A CPU each"),
+        heads=(
+            f">{noun.capitalize()}",
+            ">Times",
+            ">Throughput",
+            ">Efficiency",
+            *(["A CPU each"] if has_cpus else []),
+        ),
         rows=tuple(
             (
                 f"{x:g}",
@@ -85,11 +105,17 @@ def _efficiency(title: str, series: Series, cpus: int | None) -> Table:
                 amount_of(mean_of(values, series.y_unit)),
                 # The fewest are what the others are held to.
                 Amount(value="100 %") if x == fewest else _share(straight(x), values),
-                "unknown" if cpus is None else ("yes" if x <= cpus else f"no, there are {cpus}"),
+                *([_cpu_each(x, cpus)] if has_cpus else []),
             )
             for x, values in taken.items()
         ),
     )
+
+
+def _cpu_each(count: float, cpus: int | None) -> str:
+    if cpus is None:
+        return "unknown"
+    return "yes" if count <= cpus else f"no, there are {cpus}"
 
 
 def _share(of: list[float], values: list[float]) -> Amount:

@@ -40,7 +40,7 @@ from tools.performance_report.marks import TONES, shape_of
 from tools.performance_report.material import Judged, headroom, times_target
 from tools.performance_report.ratios import between_runs, mean_of, ratio_of
 from tools.performance_report.roster import read_roster, section_of
-from tools.performance_report.scaling import fit_of, is_scaling, scaling_blocks
+from tools.performance_report.scaling import fit_of, is_scaling, noun_of, scaling_blocks
 from tools.performance_report.sections.change import judge
 from tools.performance_report.sections.summary import worst
 from tools.performance_report.stored import Figure, Level, ReportError, Result, Series, read_run
@@ -351,6 +351,8 @@ def test_only_throughput_over_so_many_is_scaling() -> None:
     assert is_scaling("workers", "per s")
     assert not is_scaling("s", "per s")
     assert not is_scaling("users", "s")
+    assert noun_of("throughput over users", "count") == "users"
+    assert noun_of("throughput", "workers") == "workers"
 
 
 def test_a_law_is_fitted_where_there_are_points_enough() -> None:
@@ -361,7 +363,7 @@ def test_a_law_is_fitted_where_there_are_points_enough() -> None:
     fit = fit_of(series)
     assert fit is not None
     assert fit.alpha.value == pytest.approx(0.1, rel=1e-6)
-    shown = list(scaling_blocks("scaling", series, cpus=2))
+    shown = list(scaling_blocks("scaling", series, noun="workers", cpus=2))
     table, chart = shown[:2]
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == ["1", "2", "4", "8"]
@@ -369,9 +371,10 @@ def test_a_law_is_fitted_where_there_are_points_enough() -> None:
     assert isinstance(chart, Lines)
     assert "Amdahl's law" in {curve.name for curve in chart.curves}
     assert "of 4, 8 workers" in str(shown[-1])
+    assert "CPU" not in str(list(scaling_blocks("users", series, noun="users", cpus=2)))
     few = Series(x=(1.0, 2.0), y=(1.0, 2.0), x_unit="workers", y_unit="per s")
     assert fit_of(few) is None
-    assert "fewer than three" in str(list(scaling_blocks("few", few, cpus=None))[-1])
+    assert "fewer than three" in str(list(scaling_blocks("few", few, noun="users", cpus=None))[-1])
 
 
 CHARTS = (

@@ -16,7 +16,7 @@ from tools.performance_report.blocks import (
 )
 from tools.performance_report.material import Judged, Loaded, Material, headroom, title_of
 from tools.performance_report.ratios import figure_of_ratio, ratio_of
-from tools.performance_report.scaling import coefficient_of, fit_of, is_scaling
+from tools.performance_report.scaling import coefficient_of, fit_of, is_scaling, noun_of
 from tools.performance_report.sections.summary import level_limit, test_command
 from tools.performance_report.stored import Figure, Result, Series, Verdict
 
@@ -231,17 +231,17 @@ def _growth(material: Material) -> Iterator[Block]:
     rows = tuple(
         (
             title_of(result.fullname),
-            f"{max(series.x):g} {series.x_unit}",
+            f"{max(series.x):g} {noun_of(name, series.x_unit)}",
             amount_of(Figure(value=max(series.y), unit=series.y_unit)),
             *_law(series),
         )
         for result in material.results
-        for series in result.extra_info.series.values()
+        for name, series in result.extra_info.series.items()
         if series.x and is_scaling(series.x_unit, series.y_unit)
     )
     if rows:
         yield Table(
-            caption="Throughput by number of workers, partitions or shards, and the fitted law: "
+            caption="Throughput by number of users, workers or partitions, and the fitted law: "
             "contention is work that waits for others, coherency what agreeing costs",
             heads=("Test", "Up to", ">Most throughput seen", ">Contention", ">Coherency"),
             rows=rows,

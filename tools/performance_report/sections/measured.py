@@ -34,7 +34,7 @@ from tools.performance_report.material import (
     title_of,
 )
 from tools.performance_report.roster import SECTIONS
-from tools.performance_report.scaling import is_scaling, scaling_blocks
+from tools.performance_report.scaling import is_scaling, noun_of, scaling_blocks
 from tools.performance_report.stored import Figure, Level, Result, Series
 
 from groundspeed.load.figures import parse_latency_metric
@@ -353,6 +353,7 @@ def _series_charts(material: Material, result: Result) -> Iterator[Block]:
                 yield from scaling_blocks(
                     f"{title_of(result.fullname)}: {words(name)}",
                     series,
+                    noun=noun_of(name, x_unit),
                     cpus=material.run.machine.cpu.count,
                 )
             continue
@@ -361,10 +362,16 @@ def _series_charts(material: Material, result: Result) -> Iterator[Block]:
             shown = {name: found[name] for name in names[start : start + _CURVES_MAX]}
             yield Lines(
                 title=title,
-                x=Axis(title="time" if x_unit == "s" else x_unit, unit=x_unit),
+                x=Axis(
+                    title="time" if x_unit == "s" else noun_of(names[start], x_unit), unit=x_unit
+                ),
                 y=Axis(title=_axis_title(list(shown), y_unit), unit=y_unit),
                 curves=tuple(_series_curve(name, series) for name, series in shown.items()),
             )
+
+
+def _across(name: str, unit: str) -> str:
+    return "time" if unit == "s" else noun_of(name, unit)
 
 
 def _axis_title(names: list[str], unit: str) -> str:
