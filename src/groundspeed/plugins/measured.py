@@ -67,6 +67,11 @@ class _Kept:
 class Measured:
     """What a test measures.
 
+    Attributes:
+        levels: What the test is held to.
+        verdict: What came of it; None until that is known.
+        reason: Why; empty where it passed.
+
     Args:
         benchmark: pytest-benchmark's fixture; what is kept goes into its `extra_info`.
         levels: What the test is held to.
@@ -88,7 +93,8 @@ class Measured:
         read: Callable[[], Occupancy] = occupancy,
     ) -> None:
         self.levels = tuple(levels)
-        self.verdict, self.reason = Verdict.PASSED, ""
+        self.verdict: Verdict | None = None
+        self.reason = ""
         self._benchmark = benchmark
         self._mode = mode
         self._is_detailed = is_detailed
@@ -234,17 +240,18 @@ class Measured:
         """
         reports = self.stands()
         self._detail("levels", [self._record(report) for report in reports])
-        self.verdict, decisive = _verdict(reports, self._mode)
-        self.reason = told(decisive)
-        self.conclude(self.verdict, self.reason)
-        if self.verdict is Verdict.FAILED:
-            raise ServiceLevelError(self.reason)
-        if self.verdict is Verdict.UNDECIDED and self._mode != "report":
-            self._skip(f"undecided: {self.reason}")
-        return self.verdict
+        verdict, decisive = _verdict(reports, self._mode)
+        reason = told(decisive)
+        self.conclude(verdict, reason)
+        if verdict is Verdict.FAILED:
+            raise ServiceLevelError(reason)
+        if verdict is Verdict.UNDECIDED and self._mode != "report":
+            self._skip(f"undecided: {reason}")
+        return verdict
 
     def conclude(self, verdict: Verdict, reason: str) -> None:
-        """Keep what came of the test."""
+        """Keep what came of the test, and why; for a test that ends otherwise than by `judge`."""
+        self.verdict, self.reason = verdict, reason
         if self._is_detailed:
             self._benchmark.extra_info |= {"verdict": str(verdict), "reason": reason}
 

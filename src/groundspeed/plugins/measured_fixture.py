@@ -32,12 +32,12 @@ def measured(
     """Keep figures in pytest-benchmark's JSON, and hold them to the test's service levels."""
     from groundspeed.plugins.measured import Measured
 
-    is_ordinary = request.config.pluginmanager.hasplugin("groundspeed")
+    mode = request.config.getoption("sla", None)  # which the plugin brings
     made = Measured(
         benchmark,
         service_levels.of(request.node.nodeid),
-        mode=request.config.getoption("sla") if is_ordinary else "report",
-        is_detailed=is_ordinary,
+        mode=mode or "report",
+        is_detailed=mode is not None,
         skip=pytest.skip,
     )
     request.node.stash[MEASURED] = made

@@ -1,16 +1,20 @@
 """How pytest tells of tests held to service levels: warned and undecided beside the rest."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from groundspeed.plugins.measured_fixture import MEASURED
 
+if TYPE_CHECKING:
+    from groundspeed.plugins.measured import Measured
+
 __all__ = ["Verdicts", "pytest_addoption"]
 
 _SHOWN = {"warned": "w", "undecided": "u"}
-_TOLD = ("failed", "undecided", "warned")
+_TOLD = ("failed", "error", "undecided", "warned")
+_PROPERTIES = ("verdict", "reason")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,17 +37,12 @@ class Verdicts:
     ) -> Iterator[None]:
         """Give the reports, and so JUnit's file, the verdict."""
         measured = item.stash.get(MEASURED, None)
-        if measured is not None and call.when == "call":
-            error = call.excinfo
-            if error is not None and not error.errisinstance(pytest.skip.Exception):
-                from groundspeed.plugins.measured import Verdict
-
-                measured.verdict = Verdict.FAILED
-                measured.reason = measured.reason or error.exconly().partition("\n")[0]
-                measured.conclude(measured.verdict, measured.reason)
-            item.user_properties.append(("verdict", str(measured.verdict)))
-            if measured.reason:
-                item.user_properties.append(("reason", measured.reason))
+        if measured is not None and call.when != "setup":
+            _conclude(measured, call)
+            others = [each for each in item.user_properties if each[0] not in _PROPERTIES]
+            found = (str(measured.verdict or ""), measured.reason)
+            told = [each for each in zip(_PROPERTIES, found, strict=True) if each[1]]
+            item.user_properties[:] = [*others, *told]
         yield
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
@@ -66,6 +65,22 @@ class Verdicts:
         terminalreporter.section("service levels")
         for verdict, node_id, reason in told:
             terminalreporter.write_line(f"{verdict.upper()} {node_id}: {reason}")
+
+
+def _conclude(measured: "Measured", call: "pytest.CallInfo[Any]") -> None:
+    """Say what came of a test that ended otherwise than by being judged."""
+    from groundspeed.plugins.measured import Verdict
+
+    error = call.excinfo
+    if error is not None:
+        is_known = measured.verdict is Verdict.FAILED or error.errisinstance(pytest.skip.Exception)
+        if not is_known:
+            measured.conclude(Verdict.FAILED, error.exconly().partition("\n")[0])
+    elif measured.verdict is None and call.when == "call":
+        if measured.levels:
+            measured.conclude(Verdict.UNDECIDED, "it was not judged; end it by measured.judge()")
+        else:
+            measured.conclude(Verdict.PASSED, "")
 
 
 def _property(report: Any, name: str) -> str:
