@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import groupby
+from textwrap import shorten
 
 from tools.performance_report.amounts import amount_of, scale_of
 from tools.performance_report.blocks import (
@@ -28,6 +29,7 @@ from groundspeed.load import SERVICE_LEVELS
 __all__ = ["card", "level_limit", "service_levels", "test_command"]
 
 _REASONS_MAX = 5
+_REASON_MAX = 160  # the whole of it stands with the test
 _STANDINGS: tuple[State, ...] = ("met", "missed", "critical", "undecided")
 _ORDER: dict[str, int] = {"failed": 0, "undecided": 1, "warned": 2, "passed": 3}
 _COUNTED: tuple[State, ...] = ("passed", "warned", "undecided", "failed")
@@ -102,7 +104,8 @@ def _reasons(material: Material) -> Iterator[tuple[Inline, ...]]:
     told = [result for result in worst if result.verdict != "passed"]
     for result in told[:_REASONS_MAX]:
         link = Link(text=title_of(result.fullname), target="#every-test")
-        yield Mark(state=result.verdict), " ", link, f": {result.reason or 'no reason was kept'}"
+        why = shorten(result.reason or "no reason was kept", _REASON_MAX, placeholder=" …")
+        yield Mark(state=result.verdict), " ", link, f": {why}"
     if len(told) > _REASONS_MAX:
         more = Link(text="every test", target="#every-test")
         yield f"and {len(told) - _REASONS_MAX} more, see ", more
