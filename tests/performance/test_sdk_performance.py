@@ -20,19 +20,19 @@ ROOT = str(Path(__file__).parents[2])
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-from tests.performance.support.sdk import (  # noqa: E402 - found by the path above
-    account_ids,
-    answered,
-    bare_driver,
+from tests.performance.support.interleaved import (  # noqa: E402 - found by the path above
+    Times,
     in_turn,
     keep_ratio,
-    record,
 )
+from tests.performance.support.scraping import counted, scraped  # noqa: E402
+from tests.performance.support.sdk import account_ids, bare_driver, record  # noqa: E402
 
 from groundspeed.load import Call, Open  # noqa: E402
 from groundspeed.load.service_levels import format_figure  # noqa: E402
 from groundspeed.plugins.load_harness import LoadTestHarness  # noqa: E402
 from groundspeed.plugins.measured import Measured  # noqa: E402
+from groundspeed.stats import FloatArray  # noqa: E402
 from sergas.accounts import AccountStore  # noqa: E402
 from sergas.accounts.model import AccountPatch  # noqa: E402
 from sergas.clock import FakeClock  # noqa: E402
@@ -73,19 +73,21 @@ class TestBulkReadPerformance:
             pages = [ids[n : n + READ_MAX] for n in range(0, len(ids), READ_MAX)]
             return [a.id for page in pages for a in client.accounts.read_many(page).accounts]
 
-        before = answered(service.url)["read_accounts"]
+        before = _answered(service, "read_accounts")
         assert read_in_bulk() == ids
-        calls = answered(service.url)["read_accounts"] - before
+        calls = _answered(service, "read_accounts") - before
         assert calls == 5
-        bulk_s, single_s = in_turn(
+        times = in_turn(
             measured,
-            read_in_bulk,
-            lambda: [client.accounts.get(each) for each in ids[:40]],
-            rounds=80,
+            {
+                "single": lambda: [client.accounts.get(each) for each in ids[:40]],
+                "bulk": read_in_bulk,
+            },
+            rounds=40,
         )
         measured.count("calls_count", calls)
-        measured.percentiles("bulk_read_s", bulk_s, quantiles=P50_P95)
-        keep_ratio(measured, "bulk_speedup_ratio", 25.0 * single_s, bulk_s)
+        measured.percentiles("bulk_read_s", _of(times, "bulk"), quantiles=(0.5,))
+        keep_ratio(measured, "bulk_speedup_ratio", times, of="single", to="bulk", scale=25.0)
         measured.judge()
 
     def test_bulk_read_100_records_performance(
@@ -95,14 +97,16 @@ class TestBulkReadPerformance:
         ids = account_ids(100)
         found = client.accounts.read_many(ids)
         assert ([account.id for account in found.accounts], found.missing) == (ids, [])
-        bulk_s, single_s = in_turn(
+        times = in_turn(
             measured,
-            lambda: client.accounts.read_many(ids),
-            lambda: client.accounts.get(ids[0]),
+            {
+                "single": lambda: client.accounts.get(ids[0]),
+                "bulk": lambda: client.accounts.read_many(ids),
+            },
             rounds=150,
         )
-        measured.percentiles("bulk_read_s", bulk_s, quantiles=P50_P95)
-        keep_ratio(measured, "page_to_one_ratio", bulk_s, single_s)
+        measured.percentiles("bulk_read_s", _of(times, "bulk"), quantiles=P50_P95)
+        keep_ratio(measured, "page_to_one_ratio", times, of="bulk", to="single")
         measured.judge()
 
     def test_bulk_read_with_criteria_performance(
@@ -117,15 +121,17 @@ class TestBulkReadPerformance:
         assert len(every) == 1000
         assert [a.id for a in healthy] == [a.id for a in every if a.health_score >= 60]
         assert len(healthy) > 100
-        filtered_s, any_s = in_turn(
+        times = in_turn(
             measured,
-            lambda: client.accounts.list(limit=100, cursor="", health_score_min=60),
-            lambda: client.accounts.list(limit=100, cursor=""),
+            {
+                "any": lambda: client.accounts.list(limit=100, cursor=""),
+                "filtered": lambda: client.accounts.list(limit=100, cursor="", health_score_min=60),
+            },
             rounds=150,
         )
         measured.count("matching_count", len(healthy))
-        measured.percentiles("filtered_read_s", filtered_s, quantiles=P50_P95)
-        keep_ratio(measured, "filtered_to_any_ratio", filtered_s, any_s)
+        measured.percentiles("filtered_read_s", _of(times, "filtered"), quantiles=P50_P95)
+        keep_ratio(measured, "filtered_to_any_ratio", times, of="filtered", to="any")
         measured.judge()
 
 
@@ -141,9 +147,9 @@ class TestBulkWritePerformance:
             pages = [[record(next(numbers)) for _ in range(WRITE_MAX)] for _ in range(10)]
             return [a.id for page in pages for a in client.accounts.write_many(page)]
 
-        before = answered(service.url)["write_accounts"]
+        before = _answered(service, "write_accounts")
         created = write_in_bulk()
-        calls = answered(service.url)["write_accounts"] - before
+        calls = _answered(service, "write_accounts") - before
         assert (calls, len(set(created))) == (10, 1000)
         assert not client.accounts.read_many(created[::5]).missing
         taken_s = measured.times(write_in_bulk, rounds=12)
@@ -165,14 +171,18 @@ class TestBulkWritePerformance:
             return len(client.accounts.write_many(page))
 
         assert write_in_bulk() == 100
-        bulk_s, single_s = in_turn(
+        times = in_turn(
             measured,
-            write_in_bulk,
-            lambda: [client.accounts.create(**record(next(numbers))) for _ in range(10)],
+            {
+                "single": lambda: [
+                    client.accounts.create(**record(next(numbers))) for _ in range(10)
+                ],
+                "bulk": write_in_bulk,
+            },
             rounds=80,
         )
-        measured.percentiles("bulk_write_s", bulk_s, quantiles=P50_P95)
-        keep_ratio(measured, "bulk_speedup_ratio", 10.0 * single_s, bulk_s)
+        measured.percentiles("bulk_write_s", _of(times, "bulk"), quantiles=P50_P95)
+        keep_ratio(measured, "bulk_speedup_ratio", times, of="single", to="bulk", scale=10.0)
         measured.judge()
 
 
@@ -184,14 +194,16 @@ class TestTokenRefreshPerformance:
         tokens = client.call(_calls.issue_tokens(service.key))
         renewed = client.call(_calls.renew_tokens(tokens.refresh_token))
         assert renewed.expires_in_s > 0
-        renewal_s, reading_s = in_turn(
+        times = in_turn(
             measured,
-            lambda: client.call(_calls.renew_tokens(tokens.refresh_token)),
-            lambda: client.accounts.get("acc_000000"),
+            {
+                "reading": lambda: client.accounts.get("acc_000000"),
+                "renewal": lambda: client.call(_calls.renew_tokens(tokens.refresh_token)),
+            },
             rounds=400,
         )
-        measured.percentiles("refresh_latency_s", renewal_s)
-        keep_ratio(measured, "refresh_to_read_ratio", renewal_s, reading_s)
+        measured.percentiles("refresh_latency_s", _of(times, "renewal"))
+        keep_ratio(measured, "refresh_to_read_ratio", times, of="renewal", to="reading")
         measured.judge()
 
     @pytest.mark.slow
@@ -214,17 +226,19 @@ class TestTokenRefreshPerformance:
                 read_at_once()
 
             read_at_once()
-            before = answered(service.url)["renew_tokens"]
+            before = _answered(service, "renew_tokens")
             read_with_old_tokens()
-            renewals = answered(service.url)["renew_tokens"] - before
+            renewals = _answered(service, "renew_tokens") - before
             assert renewals == 5
-            renewing_s, reading_s = in_turn(measured, read_with_old_tokens, read_at_once, rounds=80)
+            times = in_turn(
+                measured, {"reading": read_at_once, "renewing": read_with_old_tokens}, rounds=80
+            )
         for client in clients:
             client.close()
         measured.setting(clients=5, threads=20)
         measured.count("renewals_count", renewals)
-        measured.percentiles("concurrent_refresh_s", renewing_s, quantiles=P50_P95)
-        keep_ratio(measured, "renewing_to_reading_ratio", renewing_s, reading_s)
+        measured.percentiles("concurrent_refresh_s", _of(times, "renewing"), quantiles=P50_P95)
+        keep_ratio(measured, "renewing_to_reading_ratio", times, of="renewing", to="reading")
         measured.judge()
 
 
@@ -251,10 +265,10 @@ class TestDatabasePerformance:
                 sql = "UPDATE accounts SET credit_limit = credit_limit + 1 WHERE id = ?"
                 execute(sql, "acc_000001")
 
-            saving_s, bare_s = in_turn(measured, save, save_bare, rounds=400)
+            times = in_turn(measured, {"bare": save_bare, "saving": save}, rounds=400)
             assert _version(store, "acc_000000") == next(versions)
-        measured.percentiles("db_latency_s", saving_s)
-        keep_ratio(measured, "store_to_bare_ratio", saving_s, bare_s)
+        measured.percentiles("db_latency_s", _of(times, "saving"))
+        keep_ratio(measured, "store_to_bare_ratio", times, of="saving", to="bare")
         measured.judge()
 
     def test_token_retrieval_performance(self, databases: Any, measured: Measured) -> None:
@@ -266,14 +280,13 @@ class TestDatabasePerformance:
         urls = databases.seeded(5000), databases.seeded(100)
         with databases.open(urls[0]) as many, databases.open(urls[1]) as few:
             assert _version(many, "acc_004999") == 1
-            many_s, few_s = in_turn(
+            times = in_turn(
                 measured,
-                lambda: many.get("acc_004999"),
-                lambda: few.get("acc_000099"),
+                {"few": lambda: few.get("acc_000099"), "many": lambda: many.get("acc_004999")},
                 rounds=1000,
             )
-        measured.percentiles("db_latency_s", many_s)
-        keep_ratio(measured, "growth_ratio", many_s, few_s)
+        measured.percentiles("db_latency_s", _of(times, "many"))
+        keep_ratio(measured, "growth_ratio", times, of="many", to="few")
         measured.judge()
 
     @pytest.mark.slow
@@ -296,15 +309,17 @@ class TestDatabasePerformance:
             first = [_version(store, each) for each in ids]
             assert sum(threads.map(work, ids)) == 100
             assert [_version(store, each) for each in ids] == [n + 5 for n in first]
-            together_s, alone_s = in_turn(
+            times = in_turn(
                 measured,
-                lambda: list(threads.map(work, ids)),
-                lambda: [work(each) for each in ids],
+                {
+                    "alone": lambda: [work(each) for each in ids],
+                    "together": lambda: list(threads.map(work, ids)),
+                },
                 rounds=80,
             )
         measured.setting(accounts=100, threads=10, database=store.engine)
-        measured.percentiles("hundred_operations_s", together_s, quantiles=P50_P95)
-        keep_ratio(measured, "threads_to_one_ratio", together_s, alone_s)
+        measured.percentiles("hundred_operations_s", _of(times, "together"), quantiles=P50_P95)
+        keep_ratio(measured, "threads_to_one_ratio", times, of="together", to="alone")
         measured.judge()
 
 
@@ -322,12 +337,14 @@ class TestSDKvsRESTPerformance:
                 return json.loads(answer.data)
 
             assert read_bare()["name"] == client.accounts.get("acc_000000").name
-            client_s, bare_s = in_turn(
-                measured, lambda: client.accounts.get("acc_000000"), read_bare, rounds=1000
+            times = in_turn(
+                measured,
+                {"bare": read_bare, "client": lambda: client.accounts.get("acc_000000")},
+                rounds=1000,
             )
-        measured.percentiles("latency_s", client_s)
-        measured.percentiles("rest_latency_s", bare_s)
-        keep_ratio(measured, "sdk_to_rest_ratio", client_s, bare_s)
+        measured.percentiles("latency_s", _of(times, "client"))
+        measured.percentiles("rest_latency_s", _of(times, "bare"))
+        keep_ratio(measured, "sdk_to_rest_ratio", times, of="client", to="bare")
         measured.judge()
 
 
@@ -400,14 +417,24 @@ class TestPerformanceBenchmarksSummary:
             ),
             "refresh_s": lambda: client.call(_calls.renew_tokens(tokens.refresh_token)),
         }
-        taken = in_turn(measured, *operations.values(), rounds=100)
-        for metric, taken_s in zip(operations, taken, strict=True):
-            measured.percentiles(metric, taken_s, quantiles=P50_P95)
+        times = in_turn(measured, operations, rounds=100)
+        for metric in operations:
+            measured.percentiles(metric, _of(times, metric), quantiles=P50_P95)
         report = tmp_path / "report.txt"
         report.write_text(_report(measured), encoding="utf-8")
         told = report.read_text("utf-8").splitlines()
         assert [line.partition("_s_p95 ")[0] + "_s" for line in told] == list(operations)
         measured.judge()
+
+
+def _of(times: Times, name: str) -> FloatArray | None:
+    return None if times is None else times[name]
+
+
+def _answered(service: Any, operation: str) -> float:
+    """How many requests of an operation the service says that it has answered well."""
+    metrics, name = scraped(service.url), "sergas_requests_total"
+    return counted(metrics, name, operation=operation, status="200")
 
 
 def _report(measured: Measured) -> str:

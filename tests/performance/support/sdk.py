@@ -1,33 +1,13 @@
-"""What the tests of the client share: records, things timed in turn, what the service counted."""
+"""What the tests of the client share: accounts to write and ask for, and a bare driver."""
 
-import re
 import sqlite3
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-import numpy as np
-import urllib3
-
-from groundspeed.errors import TooFewSamplesError
-from groundspeed.load import Figure
-from groundspeed.plugins.measured import Measured
-from groundspeed.stats import FloatArray, OrderedSamples
 from sergas.sdk.model import AccountFields, Address
 
-__all__ = [
-    "account_ids",
-    "answered",
-    "bare_driver",
-    "in_turn",
-    "keep_ratio",
-    "record",
-]
-
-_WARM_UP = 3
-_ANSWERED = re.compile(r'sergas_requests_total\{operation="(\w+)",status="2\d\d"\} (\S+)')
+__all__ = ["account_ids", "bare_driver", "record"]
 
 
 def record(n: int) -> AccountFields:
@@ -51,57 +31,6 @@ def record(n: int) -> AccountFields:
 def account_ids(count: int) -> list[str]:
     """Those of the first seeded accounts."""
     return [f"acc_{n:06}" for n in range(count)]
-
-
-def answered(url: str) -> Counter[str]:
-    """How many requests of each operation a service of one worker has answered well, by itself."""
-    with urllib3.PoolManager() as pool:
-        text = pool.request("GET", f"{url}/metrics").data.decode()
-    counts: Counter[str] = Counter()
-    for operation, count in _ANSWERED.findall(text):
-        counts[operation] += int(float(count))
-    return counts
-
-
-def in_turn(
-    measured: Measured, *functions: Callable[[], object], rounds: int
-) -> tuple[FloatArray, ...]:
-    """Time functions one after the other, round by round, so that each meets the same machine.
-
-    Every other round goes the other way about.
-
-    Args:
-        measured: Its benchmark times the rounds.
-        functions: What is timed.
-        rounds: How many, >= 1; a few more come before.
-
-    Returns:
-        Seconds of each function, shape (rounds,); empty where timing is turned off.
-    """
-    taken: list[list[float]] = []
-
-    def turn() -> None:
-        row = [0.0] * len(functions)
-        order = range(len(functions))
-        for n in reversed(order) if len(taken) % 2 else order:
-            began_s = time.perf_counter()
-            functions[n]()
-            row[n] = time.perf_counter() - began_s
-        taken.append(row)
-
-    measured.times(turn, rounds=rounds, warm_up=_WARM_UP)
-    rows = np.asarray(taken[_WARM_UP:], dtype=np.float64).reshape(-1, len(functions))
-    return tuple(rows.T)
-
-
-def keep_ratio(measured: Measured, metric: str, over: FloatArray, under: FloatArray) -> None:
-    """Keep how many times as much `over` is as `under`: the median of the rounds' ratios."""
-    try:
-        found = OrderedSamples(over / under).estimate(0.5)
-    except TooFewSamplesError as error:
-        measured.missing(metric, str(error))
-        return
-    measured.keep(Figure(metric=metric, value=found.value, low=found.low, high=found.high))
 
 
 @contextmanager

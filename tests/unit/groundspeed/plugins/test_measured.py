@@ -44,6 +44,7 @@ class Benchmark:
             return target()
         taken_s = []
         for _ in range(options["warmup_rounds"] + options["rounds"]):
+            options["setup"]()
             began_s = time.perf_counter()
             target()
             taken_s.append(time.perf_counter() - began_s)
@@ -264,12 +265,14 @@ def test_percentiles_are_kept_with_intervals() -> None:
 
 
 def test_a_function_is_timed_call_by_call() -> None:
-    """The calls before them are not counted."""
+    """Warming up is not counted, nor what comes before each call."""
     measured, _, _ = made()
-    calls: list[int] = []
-    taken_s = measured.times(lambda: calls.append(1), rounds=5, warm_up=2)
+    calls: list[str] = []
+    taken_s = measured.times(
+        lambda: calls.append("call"), rounds=5, warm_up=2, before=lambda: calls.append("before")
+    )
     assert taken_s is not None
-    assert (taken_s.shape, len(calls)) == ((5,), 7)
+    assert (taken_s.shape, calls) == ((5,), ["before", "call"] * 7)
     assert (taken_s > 0.0).all()
 
 
