@@ -59,6 +59,7 @@ _ROUNDS = 400
 
 
 class TestResponseTimeBenchmarks:
+    @pytest.mark.quick
     def test_api_endpoint_get_account_latency(
         self, account_service: StartService, measured: Measured
     ) -> None:
@@ -131,6 +132,7 @@ def _loans(ask: Ask) -> float:
 
 
 class TestDatabaseQueryPerformance:
+    @pytest.mark.quick
     def test_simple_query_latency(self, mock_account_db: AccountStore, measured: Measured) -> None:
         """One account by its id, which no table is read whole for."""
         numbers = count()
@@ -212,6 +214,7 @@ def make_cache(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeC
 
 
 class TestCacheEffectiveness:
+    @pytest.mark.quick
     def test_cache_hit_latency_vs_miss(
         self, mock_account_db: AccountStore, make_cache: MakeCache, measured: Measured
     ) -> None:

@@ -356,6 +356,7 @@ class TestCPUProfiling:
 
 
 class TestConnectionPooling:
+    @pytest.mark.quick
     def test_connection_pool_efficiency(
         self, databases: Databases, connection_pool: ConnectionPool[Any], measured: Measured
     ) -> None:

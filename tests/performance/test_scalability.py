@@ -188,6 +188,7 @@ class TestWorkerParallelization:
         measured.judge()
 
     @_SCENARIO
+    @pytest.mark.quick
     def test_parallel_processing_speedup(self, limits: Limits, measured: Measured) -> None:
         """Items that wait 10 ms for a server: a hundred over ten threads, against one by one.
 

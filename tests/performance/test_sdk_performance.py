@@ -90,6 +90,7 @@ class TestBulkReadPerformance:
         keep_ratio(measured, "bulk_speedup_ratio", times, of="single", to="bulk", scale=25.0)
         measured.judge()
 
+    @pytest.mark.quick
     def test_bulk_read_100_records_performance(
         self, service: Any, client: SergasClient, measured: Measured
     ) -> None:
