@@ -1,5 +1,7 @@
 """In every run of pytest: the marker is known and checked, and coroutines are not timed by mistake.
 
+With --groundspeed-compare each test is compared with stored runs (`groundspeed.plugins.compare`).
+
 It is imported by every pytest of every user, so nothing is imported here that costs anything.
 """
 
@@ -28,6 +30,7 @@ __all__ = [
 
 _MARKER = "groundspeed"
 _ALLOWED = "groundspeed_allow_coroutines"
+_STORING = ("benchmark_save", "benchmark_autosave", "benchmark_json")
 _SEAMS = ("_raw", "_raw_pedantic")  # what benchmark(...) and benchmark.pedantic(...) go through
 
 
@@ -38,6 +41,22 @@ class CoroutineNotAwaitedError(TypeError):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options, and the setting that turns the check of coroutines off."""
     verdicts.pytest_addoption(parser)
+    group = parser.getgroup("groundspeed")
+    group.addoption(
+        "--groundspeed-compare",
+        metavar="REF",
+        nargs="?",
+        const="",
+        help="Compare each test with runs that pytest-benchmark stored, and fail those that are "
+        "slower. REF is a run's number, a JSON file or a commit; without one the newest run of "
+        "another state.",
+    )
+    group.addoption(
+        "--groundspeed-min-effect",
+        metavar="SHARE",
+        help="The smallest change that --groundspeed-compare reports, such as 5%% or 0.05. "
+        "Default: 10%% of a time, 20%% of a percentile or throughput.",
+    )
     parser.addini(
         _ALLOWED,
         "Let pytest-benchmark time the making of coroutines, which are not awaited.",
@@ -50,6 +69,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, also for projects that know none but declared ones."""
     config.addinivalue_line("markers", DECLARATION)
     config.pluginmanager.register(verdicts.Verdicts(), "groundspeed-verdicts")
+    reference = config.getoption("groundspeed_compare")
+    if reference is not None:
+        from groundspeed.plugins.compare import start_comparing
+
+        start_comparing(config, reference)
+    if reference is not None or any(config.getoption(name, None) for name in _STORING):
+        from groundspeed.plugins.reference import start_reference
+
+        start_reference(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
