@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +45,10 @@ class Judged:
 class Loaded:
     """A load run, the test that made it, and the distribution of its good answers."""
 
+    name: str
     result: Result
     run: LoadRun
     histogram: Histogram
-
-    @property
-    def name(self) -> str:
-        """The scenario's; a scenario has a name in its test only."""
-        return self.run.name.replace("_", " ")
 
     @property
     def beyond(self) -> int:
@@ -132,14 +128,24 @@ class Material:
             ReportError: If a stored distribution is none.
         """
         for result in self.results if results is None else results:
-            for run in result.extra_info.load:
+            for name, run in _numbered(result.extra_info.load):
                 try:
                     histogram = decode_histogram(run.response_histogram)
                 except ValueError as error:
                     raise ReportError(
                         f"{self.run.path}: {result.fullname}, load run {run.name}: {error}"
                     ) from None
-                yield Loaded(result=result, run=run, histogram=histogram)
+                yield Loaded(name=name, result=result, run=run, histogram=histogram)
+
+
+def _numbered(runs: Sequence[LoadRun]) -> Iterator[tuple[str, LoadRun]]:
+    """Runs by their scenarios' names; those of one scenario one after the other, counted."""
+    names = [run.name for run in runs]
+    seen: dict[str, int] = {}
+    for run in sorted(runs, key=lambda run: _natural(run.name)):
+        called, count = run.name.replace("_", " "), names.count(run.name)
+        seen[run.name] = seen.get(run.name, 0) + 1
+        yield (called if count == 1 else f"{called}, {seen[run.name]} of {count}"), run
 
 
 def _natural(name: str) -> list[tuple[str, int]]:

@@ -194,6 +194,17 @@ def test_failures_are_beyond_every_percentile() -> None:
     assert one.seconds_at(0.81) is None
 
 
+def test_runs_of_one_scenario_are_counted() -> None:
+    """They stand one after the other, 2 before 10, each with a name of its own."""
+    names = ("10_users", "2_users", "10_users")
+    held = material(run(result(LOAD, load=[load(name) for name in names])))
+    assert [one.name for one in held.loads()] == [
+        "2 users",
+        "10 users, 1 of 2",
+        "10 users, 2 of 2",
+    ]
+
+
 def test_bottlenecks_are_what_the_figures_show() -> None:
     """A missed level, a wait beside the response time, the longest tail, the failures by class."""
     chosen = run(
