@@ -109,12 +109,16 @@ def _count(found: Sequence[Found]) -> str:
     numbers = {standing: sum(one.standing is standing for one in found) for standing in Standing}
     told = ", ".join(f"{number} {standing}" for standing, number in numbers.items() if number)
     visible = sorted(one.comparison.visible for one in found if one.comparison is not None)
-    middle = f"; half of them would show {_ratio(visible[len(visible) // 2])}" if visible else ""
+    middle = (
+        f"; half of them would show a slowdown of {_ratio(visible[len(visible) // 2])}"
+        if visible
+        else ""
+    )
     return f"{len(found)} compared: {told}{middle}"
 
 
 def _undecided(baseline: Baseline) -> Iterator[str]:
-    yield "undecided: these runs differ too little, or runs differ too much, to tell"
+    yield "undecided: the difference is no more than runs of the same code may show"
     if len(baseline.runs) < _RUNS_ENOUGH:
         yield (
             f"  store more runs of the base, at other times; {_RUNS_ENOUGH} or more show what runs "
