@@ -6,7 +6,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +180,17 @@ class Service:
         return {"authorization": f"Bearer {token}", "content-type": "application/json"}
 
 
+def _check_they_lived(services: Sequence[RunningService]) -> None:
+    """Fail a test whose service broke: what it measured is of nothing, whatever it says."""
+    for service in services:
+        if code := service.process.poll():
+            said = service.log.read_text(encoding="utf-8").strip().rpartition("\n")[2]
+            pytest.fail(
+                f"the service ended with exit code {code} during the test; it said: {said}",
+                pytrace=False,
+            )
+
+
 StartService = Callable[..., Service]
 
 
@@ -189,6 +200,7 @@ def account_service(databases: Databases, request: pytest.FixtureRequest) -> Ite
 
     Keywords in capitals are its environment, such as `SERGAS_CACHE="0"`.
     """
+    services: list[RunningService] = []
     with ExitStack() as stack:
 
         def started(accounts: int, *, workers: int = 1, **environment: str) -> Service:
@@ -201,9 +213,11 @@ def account_service(databases: Databases, request: pytest.FixtureRequest) -> Ite
             running = stack.enter_context(
                 start_service("--database", url, "--workers", str(workers), environment=environment)
             )
+            services.append(running)
             return Service(running=running, accounts=accounts, engine=databases.engine)
 
         yield started
+        _check_they_lived(services)
 
 
 @pytest.fixture
