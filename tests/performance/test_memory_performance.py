@@ -181,7 +181,8 @@ class TestMemoryPerformanceBenchmarks:
 
             measured.times(everything, rounds=3)
             held = tree_rss_bytes(service.pid)
-            assert counts_of(ask)["sergas_cache_size"] == 100  # account and brief of each
+            if _has_cache(ask):
+                assert counts_of(ask)["sergas_cache_size"] == 100  # account and brief of each
         measured.count("rss_bytes", held, unit="bytes")
         measured.count("gained_bytes", max(0, held - before), unit="bytes")
         measured.judge()
@@ -198,6 +199,8 @@ class TestMemoryPerformanceBenchmarks:
             hot, chance.integers(10, size=requests), chance.integers(10, 50, size=requests)
         ).tolist()
         with asking(service) as ask:
+            if not _has_cache(ask):
+                pytest.skip("a service on PostgreSQL has a cache only with a Valkey; set REDIS_URL")
             asked = iter(numbers)
 
             def get() -> None:
@@ -214,6 +217,10 @@ class TestMemoryPerformanceBenchmarks:
         measured.keep(share("cache_hit_rate", hits, requests))
         measured.percentiles("latency_s", times)
         measured.judge()
+
+
+def _has_cache(ask: Ask) -> bool:
+    return ask("GET", "/health")["cache"] is not None
 
 
 def _assert_found(ask: Ask, word: str) -> None:
@@ -308,13 +315,13 @@ class TestScalability:
 
             times = in_turn(measured, {str(n): ingesting(n) for n in sizes}, rounds=16)
         keep_ratio(measured, "throughput_ratio", times, of="10", to="50", scale=5.0)
+        keep_median(measured, "throughput_per_s", None if times is None else 50 / times["50"])
         if times is not None:
             measured.series(
                 "seconds over accounts",
                 x=("accounts", [n for n in sizes for _ in times[str(n)]]),
                 y=("s", [x for n in sizes for x in times[str(n)]]),
             )
-            keep_median(measured, "throughput_per_s", 50 / times["50"])
         measured.judge()
 
     @_SCENARIO

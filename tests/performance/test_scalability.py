@@ -214,6 +214,9 @@ class TestWorkerParallelization:
                 rounds=8,
             )
         keep_ratio(measured, "speedup_ratio", times, of="one by one", to="at once", scale=10.0)
+        if threads < 10:
+            reason = f"MAX_WORKERS allows {threads} threads, and it is that of ten; raise it"
+            measured.missing("speedup_ratio", reason)
         measured.judge()
 
     @_SCENARIO
@@ -538,11 +541,11 @@ class TestThroughputScaling:
 
             times = in_turn(measured, {str(size): briefs(size) for size in sizes}, rounds=16)
         keep_ratio(measured, "throughput_ratio", times, of="100", to="2000")
+        keep_median(measured, "throughput_per_s", None if times is None else 20 / times["2000"])
         if times is not None:
             measured.series(
                 "seconds a brief over accounts",
                 x=("accounts", [size for size in sizes for _ in times[str(size)]]),
                 y=("s", [x / 20 for size in sizes for x in times[str(size)]]),
             )
-            keep_median(measured, "throughput_per_s", 20 / times["2000"])
         measured.judge()
