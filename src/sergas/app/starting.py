@@ -86,6 +86,8 @@ def _environment(key: str, more: Mapping[str, str]) -> dict[str, str]:
         "SERGAS_API_KEYS": f"client:{key}",
         "SERGAS_RATE": _UNLIMITED,
         "SERGAS_BURST": _UNLIMITED,
+        # It runs the code that this process runs, wherever that was put on the path.
+        "PYTHONPATH": os.pathsep.join(place for place in sys.path if place),
         **more,
     }
 
