@@ -3,12 +3,10 @@
 Latency counts from when a user wants to ask, so the wait for a connection is in it.
 """
 
-import mmap
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from tests.performance.support.borrowing import (  # noqa: E402 - found by the p
 )
 from tests.performance.support.databases import Databases  # noqa: E402
 from tests.performance.support.figures import mean_figure  # noqa: E402
+from tests.performance.support.growth import growth_figure, memory_over_requests  # noqa: E402
 from tests.performance.support.limits import tree_rss_bytes  # noqa: E402
 from tests.performance.support.service_calls import (  # noqa: E402
     account_id,
@@ -38,9 +37,7 @@ from tests.performance.support.service_calls import (  # noqa: E402
 from groundspeed.load import (  # noqa: E402
     Call,
     Closed,
-    Figure,
     Http,
-    LoadResult,
     Open,
     Operation,
     Scenario,
@@ -49,7 +46,6 @@ from groundspeed.load import (  # noqa: E402
 )
 from groundspeed.plugins.load_harness import LoadTestHarness  # noqa: E402
 from groundspeed.plugins.measured import Measured  # noqa: E402
-from groundspeed.stats import FloatArray  # noqa: E402
 from sergas.errors import PoolTimeoutError  # noqa: E402
 from sergas.optimizations.connection_pool import ConnectionPool  # noqa: E402
 
@@ -284,7 +280,7 @@ class TestMemoryProfiling:
             watch=(service.pid,),
         )
         measured.load(run.result)
-        requests, rss_bytes = _memory_over_requests(run.result)
+        requests, rss_bytes = memory_over_requests(run.result)
         if requests[-1] - requests[0] < 10_000:
             measured.missing(
                 "memory_per_request_bytes",
@@ -292,35 +288,15 @@ class TestMemoryProfiling:
                 " stop what else runs here",
             )
         else:
-            measured.keep(_growth("memory_per_request_bytes", requests, rss_bytes))
+            measured.keep(growth_figure("memory_per_request_bytes", requests, rss_bytes))
         measured.series(
             "memory over requests", x=("count", requests.tolist()), y=("bytes", rss_bytes.tolist())
         )
         measured.judge()
 
 
-def _growth(metric: str, requests: FloatArray, rss_bytes: FloatArray) -> Figure:
-    """Bytes a request, from reading to reading; memory is read in whole pages."""
-    steps = np.diff(requests)
-    found = mean_figure(metric, np.diff(rss_bytes) / steps)
-    page = mmap.PAGESIZE / float(steps.mean())
-    return replace(found, low=found.low - page, high=found.high + page)
-
-
 def _ids(first: int, end: int) -> list[str]:
     return [account_id(number) for number in range(first, end)]
-
-
-def _memory_over_requests(result: LoadResult) -> tuple[FloatArray, FloatArray]:
-    """Requests that were answered, and the memory held by then, at each reading of a run."""
-    assert result.resources is not None, "the service was not watched"
-    at_s = result.resources.at_s
-    settled = at_s >= result.warm_up_s
-    ends_s = np.sort(result.samples.end_ns) * 1e-9
-    # A reading after the last answer has nothing new to tell.
-    settled &= at_s <= ends_s[-1]
-    requests = np.searchsorted(ends_s, at_s[settled]).astype(np.float64)
-    return requests, result.resources.rss_bytes[settled]
 
 
 class TestCPUProfiling:
