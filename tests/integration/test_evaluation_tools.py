@@ -167,7 +167,7 @@ sys.exit(main(sys.argv[1:]))
 def test_two_tools_take_a_turn_and_all_of_it_is_kept(tmp_path: Path) -> None:
     """One turn of a small evaluation: prepared, run by both, read, kept, and shown."""
     tools = ("--tools", "groundspeed-pytest,pytest-benchmark")
-    chosen = (*tools, "--kinds", "prepared", "--cases", "plus1")
+    chosen = (*tools, "--kinds", "prepared", "--cases", "plus1", "--budget", "10")
     command = [sys.executable, "-c", EVALUATE, "--out", str(tmp_path), "--repeats", "1", *chosen]
 
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, text=True)

@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on with the evaluation in FOLDER")
     add("--tables", action="store_true", help="measure nothing, show what FOLDER holds")
     add("--busy", type=_count, default=0, metavar="N", help="competing CPU loops (0)")
+    add("--budget", metavar="S", help="end each check of groundspeed so: to try out, not to quote")
     add("--cpu-affinity", type=_cpus, metavar="CPUS", help="keep everything on these, as in 0,1")
     return parser
 
@@ -140,7 +141,7 @@ def _evaluate(options: argparse.Namespace) -> Evaluation:
     if path.exists() and not options.resume:
         raise EvaluationError(f"{path} is there; add --resume, or choose another --out")
     kept = load(path) if path.exists() else None
-    contest = Contest(out=path.parent, kinds=options.kinds)
+    contest = Contest(out=path.parent, kinds=options.kinds, budget=options.budget)
     contest.logs.mkdir(parents=True, exist_ok=True)
     setting = _setting(contest, options)
     if kept is not None:

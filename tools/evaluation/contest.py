@@ -32,10 +32,12 @@ class Contest:
         out: Holds `toy/`, `trees/`, `logs/` and `home/`, the tools' home, so that none of the
             user's files is touched.
         kinds: The kinds of work whose rows are measured.
+        budget: Seconds after which a check of groundspeed ends; None: when it is decided.
     """
 
     out: Path
     kinds: tuple[str, ...]
+    budget: str | None = None
 
     @property
     def toy(self) -> Path:

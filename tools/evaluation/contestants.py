@@ -118,6 +118,8 @@ class _Groundspeed:
         options = ["--output", f"json:{record_path}"]
         if case.min_effect is not None:
             options += ["--min-effect", case.min_effect]
+        if contest.budget is not None:
+            options += ["--budget", contest.budget]
         options += self._selection(contest.kinds)
         finished = contest.start(
             "groundspeed", "check", BASE, case.tag, *options, folder=contest.toy
