@@ -311,9 +311,11 @@ def test_half_a_request_is_given_up(client: Client, service: Any) -> None:
 def test_a_thousand_connections_are_served(serve: Any, seeded_file: Any) -> None:
     """All open at the same time, each with an answer; the last may be long in coming."""
     patient = serve("--database", f"sqlite:///{seeded_file}", SERGAS_READ_TIMEOUT_S="60")
+    asker = Client(patient)
+    asker.connection.close()
     request = (
         "GET /v1/accounts/acc_000001 HTTP/1.1\r\nhost: x\r\n"
-        f"authorization: Bearer {Client(patient).token}\r\n\r\n"
+        f"authorization: Bearer {asker.token}\r\n\r\n"
     ).encode()
 
     async def everyone() -> list[bytes]:
