@@ -169,7 +169,7 @@ def checked(clone: Path, tests: str, budget_s: float) -> tuple[int, str]:
 
 
 def _run(command: Sequence[str], clone: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": os.fspath(clone / "src")}
+    environment = {**os.environ, "PYTHONPATH": os.fspath(clone / "src"), "COLUMNS": "400"}
     return subprocess.run(
         command, cwd=clone, env=environment, capture_output=True, text=True, check=False
     )
