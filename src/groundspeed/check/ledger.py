@@ -121,8 +121,11 @@ class Ledger:
         return sorted(self.open_rows, key=least_p)
 
     def drop(self, row: Row) -> None:
-        """Forget a row that broke: it is judged no more and counts in no correction."""
-        del self._conclusions[row]
+        """Forget a row that broke: it is judged no more and counts in no correction.
+
+        Again for the same row, as where two of its launch pairs break side by side, it does nothing.
+        """
+        self._conclusions.pop(row, None)
         self._set_aside.discard(row)
 
     def set_aside(self, rows: Iterable[Row]) -> None:

@@ -83,6 +83,14 @@ def test_a_ledger_of_broken_rows_is_finished() -> None:
     assert ledger.pairs_to_next_look == 0
 
 
+def test_a_row_may_break_in_two_launch_pairs_at_once() -> None:
+    """Each lane tells of it; the other rows are judged on."""
+    ledger = after(2, SLOW, LOUD)
+    ledger.drop(SLOW)
+    ledger.drop(SLOW)
+    assert ledger.open_rows == [LOUD]
+
+
 def test_a_row_is_judged_by_its_own_minimum_effect() -> None:
     """The row that is 22 % slower is slower by the rule's 1 % and the same by its own 30 %."""
     ledger = Ledger([SLOW, SAME], RULE, min_effects={SLOW: 0.3})
