@@ -123,7 +123,7 @@ class Ledger:
     def drop(self, row: Row) -> None:
         """Forget a row that broke: it is judged no more and counts in no correction.
 
-        Again for the same row, as where two of its launch pairs break side by side, it does nothing.
+        Again for the same row, as where two launch pairs break side by side, it does nothing.
         """
         self._conclusions.pop(row, None)
         self._set_aside.discard(row)
