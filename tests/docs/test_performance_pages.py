@@ -14,7 +14,7 @@ from groundspeed.plugins.measured import Measured, Mode, Verdict
 EXAMPLE = "docs/how-to/add-a-performance-test.md"
 REFERENCE = "docs/reference/pytest.md"
 # By name, whether or not the distribution that is installed here has the entry point yet.
-PLUGIN = ("-p", "no:groundspeed", "-p", "groundspeed.plugins.pytest_plugin")
+PLUGIN = ("-p", "benchmark", "-p", "no:groundspeed", "-p", "groundspeed.plugins.pytest_plugin")
 
 
 def _first_cells(page: str, heading: str) -> list[str]:
@@ -32,10 +32,11 @@ def test_the_example_runs_as_it_stands(blocks: list[tuple[str, str, str]], tmp_p
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     [command] = (content.split() for kind, content in shown if kind == "bash")
     assert command[0] == "pytest"
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", *command[1:]],
         cwd=tmp_path,
-        env={k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))},
+        env=inherited | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

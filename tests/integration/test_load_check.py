@@ -1,9 +1,9 @@
 """`groundspeed check --suite pytest` on a test that runs load, as a user meets it."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,33 +29,19 @@ def test_load(load_test_harness, benchmark):
 }
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A program in a folder, with an author for git and a cache of its own."""
-    identity = {
-        f"GIT_{who}_{what}": "toy@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    environment = inherited | identity | {"XDG_CACHE_HOME": str(folder.parent / "cache")}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_figures_of_load_are_rows(tmp_path: Path) -> None:
+def test_figures_of_load_are_rows(
+    tmp_path: Path,
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
+    new_repository: Callable[[Path, Mapping[str, str]], None],
+) -> None:
     """An answer that takes eight times as long: the median of the load shows it.
 
     In the seconds that a test may take there are launch pairs enough to see it, not to decide it.
     """
     project = tmp_path / "project"
-    project.mkdir()
-    for name, text in FILES.items():
-        (project / name).write_text(text, encoding="utf-8")
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "first"]):
-        assert run(project, "git", *command).returncode == 0
+    new_repository(project, FILES)
     (project / "toy.py").write_text(FILES["toy.py"].replace("0.001", "0.008"), encoding="utf-8")
-    done = run(project, *CHECK, "--output", "json:check.json", "--budget", "8")
+    done = run_command(project, *CHECK, "--output", "json:check.json", "--budget", "8")
     record = json.loads((project / "check.json").read_text("utf-8"))
     rows = {row["row"]["quantity"]: row for row in record["comparisons"]}
     median = rows["answers.latency_s_p50"]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -193,32 +193,20 @@ STORE = (
 )
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A program in a folder, with an author for git."""
-    identity = {
-        f"GIT_{who}_{what}": "toy@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    return subprocess.run(
-        command, cwd=folder, env=inherited | identity, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stored(
+    tmp_path_factory: pytest.TempPathFactory,
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
+    new_repository: Callable[[Path, Mapping[str, str]], None],
+) -> Path:
     """A repository of two commits, the second slower, with a stored run of each."""
     project = tmp_path_factory.mktemp("project")
-    for name, text in SUITE.items():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text, encoding="utf-8")
-    assert run(project, "git", "init", "--quiet").returncode == 0
+    new_repository(project, SUITE)
     for work in (SUITE["work.py"], SLOWER):
-        (project / "work.py").write_text(work, encoding="utf-8")
-        assert run(project, "git", "add", "--all").returncode == 0
-        assert run(project, "git", "commit", "--quiet", "-m", "a").returncode == 0
-        done = run(project, sys.executable, "-m", "pytest", *STORE)
+        if work is SLOWER:
+            (project / "work.py").write_text(work, encoding="utf-8")
+            assert run_command(project, "git", "commit", "--quiet", "-a", "-m", "b").returncode == 0
+        done = run_command(project, sys.executable, "-m", "pytest", *STORE)
         assert done.returncode == 1, done.stdout + done.stderr
         assert "2 failed, 6 passed, 1 skipped" in done.stdout
     return project

@@ -171,7 +171,8 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-v", *arguments]
+    # Of no use there, and a second to import.
+    return [sys.executable, "-m", "pytest", "-v", "-p", "no:schemathesis", *arguments]
 
 
 @pytest.fixture

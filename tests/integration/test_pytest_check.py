@@ -1,10 +1,9 @@
 """`groundspeed check --suite pytest` as a user meets it, on a project that only has pytest."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def test_steady(benchmark): benchmark(sum, range(2000))
 
 @pytest.mark.groundspeed(scenario=True)
 def test_load(benchmark, toy):
-    benchmark(sum, range(1_000_000))
+    benchmark.pedantic(sum, (range(1_000_000),))
     benchmark.extra_info.update(latency={"p99_s": toy.P99_S}, users=7)
 """,
 }
@@ -52,53 +51,47 @@ SLOWER = (
 LATER = "\ndef test_new(benchmark, toy): benchmark(toy.work_async)\n"
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A program in a folder, with an author for git and a cache of its own."""
-    identity = {
-        f"GIT_{who}_{what}": "toy@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    environment = inherited | identity | {"XDG_CACHE_HOME": str(folder.parent / "cache")}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+RunIt = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def write(folder: Path, files: Mapping[str, str]) -> None:
-    """These files below a folder."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+class Project:
+    """A repository with one commit of the project, and groundspeed run in it."""
+
+    def __init__(self, folder: Path, run_command: RunIt) -> None:
+        self.folder = folder
+        self._run = run_command
+
+    def write(self, name: str, text: str) -> None:
+        """Change a file of the working tree."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def check(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`groundspeed check --suite pytest`."""
+        return self._run(self.folder, *CHECK, *arguments)
+
+    def checked(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """The exit code and the record."""
+        done = self.check(*COARSE, "--output", "json:check.json", *arguments)
+        path = self.folder / "check.json"
+        assert path.is_file(), done.stderr
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return done.returncode, record
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A repository with one commit of the project."""
-    folder = tmp_path / "project"
-    write(folder, PROJECT)
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "first"]):
-        done = run(folder, "git", *command)
-        assert done.returncode == 0, done.stderr
-    return folder
+def project(
+    tmp_path: Path, run_command: RunIt, new_repository: Callable[[Path, Mapping[str, str]], None]
+) -> Project:
+    """The project, committed."""
+    new_repository(tmp_path / "project", PROJECT)
+    return Project(tmp_path / "project", run_command)
 
 
-def checked(project: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the record."""
-    done = run(project, *CHECK, *COARSE, "--output", "json:check.json", *arguments)
-    path = project / "check.json"
-    assert path.is_file(), done.stderr
-    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return done.returncode, record
-
-
-def test_slower_code_blocks_and_the_rest_does_not(project: Path) -> None:
+def test_slower_code_blocks_and_the_rest_does_not(project: Project) -> None:
     """Calibrated and awaited calls and what a scenario records; each row by its node id."""
-    test_file = PROJECT["tests/test_toy.py"] + LATER
-    write(project, {"toy/__init__.py": SLOWER, "tests/test_toy.py": test_file})
-    code, record = checked(project)
+    project.write("toy/__init__.py", SLOWER)
+    project.write("tests/test_toy.py", PROJECT["tests/test_toy.py"] + LATER)
+    code, record = project.checked()
     assert code == 1
     slower = set(record["slower"])
     assert {
@@ -112,12 +105,12 @@ def test_slower_code_blocks_and_the_rest_does_not(project: Path) -> None:
     assert any("users" in warning for warning in record["warnings"])
 
 
-def test_a_test_that_old_code_cannot_run_has_no_baseline(project: Path) -> None:
+def test_a_test_that_old_code_cannot_run_has_no_baseline(project: Project) -> None:
     """The working tree's tests run on both sides, and that alone does not block."""
+    project.write("toy/__init__.py", PROJECT["toy/__init__.py"] + "def new(): return 1\n")
     new = "from toy import new\ndef test_new(benchmark): benchmark(new)\n"
-    source = PROJECT["toy/__init__.py"] + "def new(): return 1\n"
-    write(project, {"toy/__init__.py": source, "tests/test_new.py": new})
-    code, record = checked(project, "--", "-k", "new or steady")
+    project.write("tests/test_new.py", new)
+    code, record = project.checked("--", "-k", "new or steady")
     assert code == 0
     assert record["no_baseline"] == ["tests/test_new.py::test_new"]
 
@@ -131,10 +124,10 @@ def test_a_test_that_old_code_cannot_run_has_no_baseline(project: Path) -> None:
     ],
 )
 def test_arguments_that_pytest_refuses_are_errors_of_usage(
-    project: Path, arguments: list[str], text: str
+    project: Project, arguments: list[str], text: str
 ) -> None:
     """In its own words, with exit code 2, and no folder of ours in them."""
-    done = run(project, *CHECK, "HEAD", "HEAD", "--", *arguments)
+    done = project.check("HEAD", "HEAD", "--", *arguments)
     assert done.returncode == 2
     assert text in done.stderr
     assert "cache" not in done.stderr

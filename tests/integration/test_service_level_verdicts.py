@@ -141,12 +141,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunIt:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", *plugin, "-v", "-p", "no:randomly"),
+                *(sys.executable, "-m", "pytest", "-p", "benchmark", *plugin, "-v"),
                 *("-p", "no:cacheprovider", "--junit-xml=junit.xml", "--benchmark-json=kept.json"),
                 *(*arguments, *(f"test_it.py::{name}" for name in names)),
             ],
             cwd=folder,
-            env=inherited,
+            env=inherited | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
             check=False,

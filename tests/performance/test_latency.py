@@ -28,6 +28,7 @@ from tests.performance.support.figures import (  # noqa: E402 - found by the pat
 )
 from tests.performance.support.plans import statements_of, tables_scanned  # noqa: E402
 from tests.performance.support.service_calls import (  # noqa: E402
+    THINK_S,
     Ask,
     account_id,
     asking,
@@ -346,19 +347,19 @@ class TestConcurrentRequestLatency:
         load_test_harness: LoadTestHarness,
         measured: Measured,
     ) -> None:
-        """Latency with 1, 10, 50 and 100 users who read without a pause."""
+        """Latency with 1, 10, 50 and 100 users who read, and pause between."""
         service = account_service(100)
-        measured.setting(accounts=100, users=100, database=service.engine)
+        measured.setting(accounts=100, users=100, think_s=THINK_S, database=service.engine)
         target = Http(
             url=f"{service.url}/v1/accounts/acc_{{n:6}}", headers=service.headers, keys=100
         )
         results: dict[int, LoadResult] = {}
-        # The more users, the longer what their waits have in common lasts.
-        for users, duration_s in ((1, 1.0), (10, 1.0), (50, 1.5), (100, 3.0)):
+        # The fewer users, the longer until enough requests were made.
+        for users, duration_s in ((1, 6.0), (10, 2.0), (50, 2.0), (100, 3.0)):
             results[users] = load_test_harness.run(
                 target,
                 name=f"{users}_users",
-                model=Closed(users=users),
+                model=Closed(users=users, think=THINK_S, thinking="exponential"),
                 duration=duration_s,
                 watch=(service.pid,),
             ).result
@@ -373,7 +374,7 @@ class TestConcurrentRequestLatency:
 
 
 def _keep_crowding(results: dict[int, LoadResult], measured: Measured) -> None:
-    """How many times as long as a lone user one of 100 waits: 100 where nothing is lost."""
+    """How many times as long as a lone user one of 100 waits."""
     metric = "latency_100_over_1_users_ratio"
     try:
         lone, crowd = (figure_of(results[users], "latency_s_p50") for users in (1, 100))

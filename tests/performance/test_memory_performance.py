@@ -48,7 +48,6 @@ _SCENARIO = pytest.mark.groundspeed(
     scenario=True,
     metrics={
         "growth_ratio": "lower",
-        "littles_law_gap": "lower",
         "scaling_efficiency": "higher",
         "speedup_ratio": "higher",
         "statements_count": "lower",
@@ -240,8 +239,8 @@ class TestConcurrencyPerformance:
     ) -> None:
         """Five clients that search at the same time, against one that does all of it.
 
-        The client and the service take turns where there is one of each, so that a second CPU is
-        of use; what five could gain is limited by how many there are.
+        One client and the service wait for each other; five keep both at work, each of which is
+        one process, so that two CPUs are of use and no more.
         """
         service = account_service(50)
         measured.setting(accounts=50, users=5, database=service.engine)
@@ -264,7 +263,7 @@ class TestConcurrencyPerformance:
 
             expected = search(asks[0], 1)
             times = in_turn(measured, {"one by one": one_by_one, "at once": at_once}, rounds=16)
-        useful = min(5, describe_machine(CpuPlan()).cpus)
+        useful = min(2, describe_machine(CpuPlan()).cpus)
         keep_ratio(measured, "speedup_ratio", times, of="one by one", to="at once")
         keep_ratio(
             measured, "scaling_efficiency", times, of="one by one", to="at once", scale=1 / useful

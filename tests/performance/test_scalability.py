@@ -108,6 +108,7 @@ class TestHorizontalScaling:
         services = {workers: account_service(100, workers=workers) for workers in levels}
         measured.setting(accounts=100, users=16, workers=levels, database=services[1].engine)
         busy: list[float] = []
+        gaps: list[float] = []
 
         def throughput_per_s(workers: int) -> float:
             run = load_test_harness.run(
@@ -119,6 +120,7 @@ class TestHorizontalScaling:
                 watch=(services[workers].pid,),
             )
             busy.append(run.result.generator.busy_share_max)
+            gaps.append(run.result.littles_law_gap)
             assert run.error_rate == 0.0
             return run.throughput_per_s
 
@@ -126,6 +128,7 @@ class TestHorizontalScaling:
             throughput_per_s(workers)
         report = load_test_harness.scaling(throughput_per_s, levels=levels, repeats=4)
         keep_scaling(measured, report)
+        measured.count("littles_law_gap", max(gaps), unit="share")
         if max(busy) > BUSY_MAX:
             measured.missing(
                 "scaling_efficiency", f"the generator was busy for {max(busy):.0%} of a run"

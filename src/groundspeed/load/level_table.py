@@ -29,6 +29,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     better: Literal["lower", "higher"] | None = None
     unit: Unit | None = None
     title: str | None = None
+    in_turn: bool | None = None
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,8 +61,9 @@ def read_levels(path: Path) -> LevelTable:
     """Read a table of service levels, a TOML file of `[[level]]`.
 
     A level has `metric`, `target`, `critical`, `tests`, and may have `title`, `better` (`lower`,
-    `higher`; told by the values without) and `unit` (told by the metric without); or it is `like`
-    one of `groundspeed.load.SERVICE_LEVELS`, by its title, and says what differs.
+    `higher`; told by the values without), `unit` (told by the metric without) and `in_turn`
+    (`false` without); or it is `like` one of `groundspeed.load.SERVICE_LEVELS`, by its title, and
+    says what differs.
 
     Raises:
         UsageError: If it cannot be read, or a level is not written so.

@@ -68,6 +68,7 @@ class ServiceLevel:
         better: Which way is better.
         unit: Of both.
         title: What people call it; the metric where empty.
+        in_turn: It compares things that were done in turn, all of which other programs slow.
 
     Raises:
         UsageError: If a value is not finite, or the critical one is better than the target.
@@ -79,6 +80,7 @@ class ServiceLevel:
     better: Literal["lower", "higher"] = "lower"
     unit: Unit = "s"
     title: str = ""
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.target) and math.isfinite(self.critical)):

@@ -347,6 +347,8 @@ def _crowd(used: Occupancy) -> str:
 
 
 def _is_timed(level: ServiceLevel) -> bool:
+    if level.in_turn:
+        return False
     return level.unit in _TIMED_UNITS or level.metric.endswith("efficiency")
 
 

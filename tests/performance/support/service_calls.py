@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-__all__ = ["Ask", "account_id", "asking", "counts_of"]
+__all__ = ["THINK_S", "Ask", "account_id", "asking", "counts_of"]
+
+# Between an answer and a user's next request, on average. 100 users make 500 requests a second so,
+# which leaves the service room; users who never pause take any service to its limit, where their
+# latency is their number by its throughput and says nothing about a request.
+THINK_S = 0.2
 
 
 class Ask(Protocol):

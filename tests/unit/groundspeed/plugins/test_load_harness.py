@@ -48,7 +48,7 @@ def test_own_timing(load_test_harness, benchmark):
 
 
 PLUGINS = [
-    *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:groundspeed"),
+    *("-p", "benchmark", "-p", "no:cacheprovider", "-p", "no:groundspeed"),
     *("-p", "groundspeed.plugins.pytest_plugin"),
 ]
 
@@ -59,7 +59,11 @@ def pytest_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-s", *PLUGINS, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -205,6 +205,22 @@ def test_what_others_cannot_change_is_judged_on_a_full_machine(
         assert measured.judge() is verdict
 
 
+def test_things_done_in_turn_are_judged_on_a_full_machine() -> None:
+    """Others make both sides slower."""
+    level = ServiceLevel(
+        metric="speedup_ratio",
+        target=2.0,
+        critical=1.0,
+        better="higher",
+        unit="ratio",
+        in_turn=True,
+    )
+    measured, _, _ = made(level, others=CROWDED)
+    measured.count("speedup_ratio", 0.5, unit="ratio")
+    with pytest.raises(ServiceLevelError, match=r"at 0\.5x"):
+        measured.judge()
+
+
 @pytest.mark.parametrize(("others", "busy"), [(0.2, 1.0), (0.5, 0.9)])
 def test_a_machine_with_room_left_is_not_crowded(others: float, busy: float) -> None:
     """Others may use what the test does not need."""
@@ -418,6 +434,14 @@ def test_the_unit_is_told_by_the_metric(tmp_path: Path, metric: str, unit: str) 
     assert (level.unit, level.better) == (unit, "higher")
     [(level, _)] = written(tmp_path, f'{row}unit = "count"\n').rows
     assert level.unit == "count"
+    assert not level.in_turn
+
+
+def test_a_row_says_that_it_compares_things_done_in_turn(tmp_path: Path) -> None:
+    """Then a busy machine is no excuse."""
+    row = '[[level]]\nmetric = "m_ratio"\ntarget = 2.0\ncritical = 1.0\ntests = ["*"]\n'
+    [(level, _)] = written(tmp_path, f"{row}in_turn = true\n").rows
+    assert level.in_turn
 
 
 ROW = '[[level]]\nmetric = "m"\ntarget = 1\ncritical = 2\ntests = ["*"]\n'
@@ -459,7 +483,7 @@ def test_a_wrong_table_is_an_error_that_names_the_place(
         assert message.endswith("; a level has " + ", ".join(FIELDS))
 
 
-FIELDS = ("tests", "like", "metric", "target", "critical", "better", "unit", "title")
+FIELDS = ("tests", "like", "metric", "target", "critical", "better", "unit", "title", "in_turn")
 
 
 def test_a_table_that_is_not_there_or_no_text_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # By name, whether or not the distribution that is installed here has the entry point yet.
-LOADED = ("-p", "no:groundspeed", "-p", "groundspeed.plugins.pytest_plugin")
+LOADED = ("-p", "benchmark", "-p", "no:groundspeed", "-p", "groundspeed.plugins.pytest_plugin")
 
 TESTS = """\
 import asyncio, functools
@@ -61,21 +61,12 @@ def run(
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
     return subprocess.run(
         [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                *LOADED,
-                "-p",
-                "no:randomly",
-                "-p",
-                "no:cacheprovider",
-            ),
+            *(sys.executable, "-m", "pytest", *LOADED, "-p", "no:cacheprovider"),
             *("--strict-markers", "--strict-config", "-q"),
             *arguments,
         ],
         cwd=folder,
-        env=inherited,
+        env=inherited | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
