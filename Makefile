@@ -17,7 +17,7 @@ check-modules: .venv
 	@$(BIN)/groundspeed check $(ARGS)
 
 check-scenarios: .venv
-	@$(BIN)/groundspeed check --suite pytest $(ARGS) -- tests/performance -m quick
+	@$(BIN)/groundspeed check --suite pytest $(ARGS) -- tests/performance -m quick -p no:schemathesis
 
 performance: .venv ## Run the performance suite and keep its figures in results/pytest
 	@$(BIN)/python -m pytest tests/performance --benchmark-autosave
