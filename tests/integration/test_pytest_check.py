@@ -115,6 +115,17 @@ def test_a_test_that_old_code_cannot_run_has_no_baseline(project: Project) -> No
     assert record["no_baseline"] == ["tests/test_new.py::test_new"]
 
 
+def test_a_rule_of_a_test_that_was_left_out_is_not_called_unused(project: Project) -> None:
+    """Arguments of pytest may leave tests out, of which nobody knows whether a rule matches."""
+    rules = PROJECT["pyproject.toml"] + (
+        '[[tool.groundspeed.rules]]\nmatch = "test_work"\nmin-effect = 0.6\n'
+    )
+    project.write("pyproject.toml", rules)
+    _, record = project.checked("--", "-k", "steady")
+    assert [c["row"]["name"] for c in record["comparisons"]] == ["tests/test_toy.py::test_steady"]
+    assert not any("matches no row" in warning for warning in record["warnings"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -52,12 +52,15 @@ class Selection:
         metrics: The same of single rows for which a rule or marker says another, by label.
         keep: Which of the selected labels belong to this check; the others are another shard's.
         default_timeout_s: For benchmarks that state none.
+        whole_suite: Whether every row of the suite is described, selected or not; arguments of
+            pytest may leave some out.
     """
 
     expressions: Sequence[str]
     metric: str
     keep: Callable[[Sequence[str]], Sequence[str]]
     default_timeout_s: float
+    whole_suite: bool = True
     metrics: Mapping[str, str] = field(default_factory=dict)
 
     def metric_of(self, row: Row) -> str:

@@ -229,4 +229,5 @@ def _selection(request: CheckRequest, plan: CheckPlan) -> Selection:
         metric=request.metric,
         keep=(lambda labels: labels) if request.shard is None else request.shard.keep,
         default_timeout_s=plan.suite.default_timeout_s,
+        whole_suite=not request.pytest_arguments,
     )

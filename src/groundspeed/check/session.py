@@ -231,7 +231,12 @@ class Session:
         return calibration
 
     def _unused_rules(self, selected: Selected, descriptions: Descriptions) -> tuple[str, ...]:
-        """Sentences about rules that match nothing; what a scenario records is known if it ran."""
+        """Sentences about rules that match nothing, where all is known that they could match.
+
+        What a scenario records is known only if it ran.
+        """
+        if not self.selection.whole_suite:
+            return ()
         known = {row: d for side in SIDES for row, d in descriptions[side].rows.items()}
         if any(d.marker.get("scenario") and row not in self._units for row, d in known.items()):
             return ()
