@@ -1,6 +1,6 @@
 """The charts of the page that says how sure a verdict is: pure functions of the findings."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import median
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from tools.evaluation.charts import (
     bar_chart,
     line_chart,
 )
-from tools.evaluation.pools import IDENTICAL, Findings, Pool
+from tools.evaluation.pools import IDENTICAL, Condition, Findings, Pool
 from tools.evaluation.reading import rules_of
 from tools.evaluation.records import TOOLS
 from tools.evaluation.tally import Score, wilson
@@ -47,11 +47,14 @@ def _power(findings: Findings) -> str | None:
         points = tuple(_found(pool.score(rule, case)) for case in cases)
         return Line(name=rule, style=_STYLES[rule], points=points)
 
+    def lines(condition: Condition) -> Iterator[Line]:
+        for pool, rule in findings.ruled(condition):
+            drawn = line(pool, rule)
+            if any(drawn.points):
+                yield drawn
+
     panels = [
-        Panel(
-            title=condition.name,
-            lines=tuple(line(pool, rule) for pool, rule in findings.ruled(condition)),
-        )
+        Panel(title=condition.name, lines=tuple(lines(condition)))
         for condition in findings.conditions
     ]
     title = "Truly slower rows that were called slower, by true slowdown"

@@ -47,7 +47,8 @@ is.
 _POWER = """
 Rows that truly do more work and were called slower, of all such rows, with the 95 % interval.
 Rows of one check share its moment, so the true interval is somewhat wider. `undecided` counts the
-rows of all checks that groundspeed would not decide; its peers know no such answer.
+rows of all checks that groundspeed would not decide; its peers know no such answer. A rule that was
+never asked about slower rows is not listed.
 """
 _KIND = """
 One row of each of these kinds is slowed. A cell says in how many checks it was called slower,
@@ -157,7 +158,9 @@ def _power(findings: Findings, charts: Mapping[str, str]) -> Iterator[str]:
             yield f"groundspeed judges {case.title} with `--min-effect {case.min_effect}`."
     lines = [("rule", "machine", *(case.title for case in cases), "undecided")]
     for pool, rule in findings.everywhere():
-        scores = (pool.score(rule, case) for case in cases)
+        scores = [pool.score(rule, case) for case in cases]
+        if not any(score.to_find for score in scores):
+            continue
         found = (format_share(score.found, score.to_find) for score in scores)
         undecided = sum(pool.score(rule, case).undecided for case in CASES.values())
         lines.append((rule, pool.condition.name, *found, str(undecided)))
@@ -182,8 +185,9 @@ def _kinds(findings: Findings) -> Iterator[str]:
             )
             if any(cells):
                 lines.append((KINDS[kind], *(cell or "-" for cell in cells)))
-        yield f"### Kinds found by {rule}"
-        yield _table(lines)
+        if len(lines) > 1:
+            yield f"### Kinds found by {rule}"
+            yield _table(lines)
 
 
 def _cost(findings: Findings, charts: Mapping[str, str]) -> Iterator[str]:

@@ -187,6 +187,22 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "docs" / "how-sure-power.svg").exists()
 
 
+def test_a_peer_that_saw_identical_code_alone_has_no_part_in_what_was_found(
+    tmp_path: Path,
+) -> None:
+    """No row of dashes, no empty table of kinds and no name in the chart's legend."""
+    peer = evaluation(tools=("asv",))
+    peer = replace(peer, runs=tuple(run for run in peer.runs if run.case == "aa"))
+
+    page = written(tmp_path, evaluation(tools=("groundspeed",)), peer)
+
+    found = page.partition("## Slowdowns found")[2].partition("## What a verdict costs")[0]
+    assert cells(found, "groundspeed", "quiet")[0] == "110/110 (97..100 %)"
+    assert "asv 1.1" not in found
+    assert "asv 1.1" in page
+    assert "asv 1.1" not in (tmp_path / "docs" / "how-sure-power.svg").read_text("utf-8")
+
+
 def test_a_run_without_a_verdict_is_named_and_not_counted(tmp_path: Path) -> None:
     """A tool that failed is neither silent nor right."""
     whole = evaluation(tools=("asv",))
