@@ -48,34 +48,18 @@ def service_operations(
     tokens: Tokens, metrics: Metrics, accounts: Sequence[Operation]
 ) -> tuple[Operation, ...]:
     """The operations beside those on accounts; the document describes all of them."""
+    operations = (*_of_tokens(tokens), _of_health(), _of_metrics(metrics))
+    return (*operations, _of_document([*accounts, *operations]))
 
+
+def _of_tokens(tokens: Tokens) -> tuple[Operation, ...]:
     async def issue(call: Call) -> Answer:
         return json(tokens.for_key(call.body.api_key))
 
     async def renew(call: Call) -> Answer:
         return json(tokens.renewed(call.body.refresh_token))
 
-    async def health(call: Call) -> Answer:
-        try:
-            await call.service.check()
-        except SergasError as error:
-            raise ApiError(503, f"the database cannot be used: {type(error).__name__}") from error
-        cache = call.service.cache
-        return json(
-            Health(
-                status="ok",
-                database=call.service.store.engine,
-                cache=None if cache is None else cache.stats().size,
-            )
-        )
-
-    async def scrape(_call: Call) -> Answer:
-        return Answer(body=metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    async def describe(_call: Call) -> Answer:
-        return Answer(body=described)
-
-    operations = (
+    return (
         Operation(
             name="issue_tokens",
             method="POST",
@@ -96,33 +80,64 @@ def service_operations(
             answer=TokenPair,
             is_open=True,
         ),
-        Operation(
-            name="get_health",
-            method="GET",
-            path="/health",
-            summary="Whether the service and its database can answer.",
-            handler=health,
-            answer=Health,
-            is_open=True,
-        ),
-        Operation(
-            name="get_metrics",
-            method="GET",
-            path="/metrics",
-            summary="Counts and times in Prometheus' text format.",
-            handler=scrape,
-            answer=None,
-            is_open=True,
-        ),
-        Operation(
-            name="get_document",
-            method="GET",
-            path="/openapi.json",
-            summary="This document.",
-            handler=describe,
-            answer=dict,
-            is_open=True,
-        ),
     )
-    described = msgspec.json.encode(document([*accounts, *operations]))
-    return operations
+
+
+def _of_health() -> Operation:
+    async def health(call: Call) -> Answer:
+        try:
+            await call.service.check()
+        except SergasError as error:
+            raise ApiError(503, f"the database cannot be used: {type(error).__name__}") from error
+        cache = call.service.cache
+        return json(
+            Health(
+                status="ok",
+                database=call.service.store.engine,
+                cache=None if cache is None else cache.stats().size,
+            )
+        )
+
+    return Operation(
+        name="get_health",
+        method="GET",
+        path="/health",
+        summary="Whether the service and its database can answer.",
+        handler=health,
+        answer=Health,
+        is_open=True,
+    )
+
+
+def _of_metrics(metrics: Metrics) -> Operation:
+    async def scrape(_call: Call) -> Answer:
+        return Answer(body=metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return Operation(
+        name="get_metrics",
+        method="GET",
+        path="/metrics",
+        summary="Counts and times in Prometheus' text format.",
+        handler=scrape,
+        answer=None,
+        is_open=True,
+    )
+
+
+def _of_document(others: Sequence[Operation]) -> Operation:
+    """Describes the others and itself, once."""
+
+    async def describe(_call: Call) -> Answer:
+        return Answer(body=described)
+
+    operation = Operation(
+        name="get_document",
+        method="GET",
+        path="/openapi.json",
+        summary="This document.",
+        handler=describe,
+        answer=dict,
+        is_open=True,
+    )
+    described = msgspec.json.encode(document([*others, operation]))
+    return operation
