@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -275,6 +276,20 @@ def test_twins_share_what_chance_gives_a_process(start: Start) -> None:
         assert twins[0] == twins[1]
         seen.append(twins[0])
     assert seen[0] != seen[1]
+
+
+def test_imports_lie_elsewhere_in_each_launch_if_they_are_to_move(start: Start) -> None:
+    """By more than whole pages, as address randomisation moves them, and on both sides alike."""
+    file = "def time_place(_): pass\ntime_place.params = [id(time_place.__name__) % 4096]\n"
+    launcher = replace(start({"places.py": file}), moves_imports=True)
+    seen = []
+    for _ in range(4):
+        pair = launcher.start()
+        base, candidate = (set(side.rows) for side in pair.descriptions().values())
+        pair.close()
+        assert base == candidate
+        seen.append(base)
+    assert any(place != seen[0] for place in seen)
 
 
 def test_both_sides_describe_every_row(suite: Running) -> None:

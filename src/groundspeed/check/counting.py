@@ -2,14 +2,16 @@
 
 An ordinary launch pair says which rows there are and how many calls make a sample, in a few seconds
 and with the failures that a row would have anyway; a second one, under valgrind, counts that many
-calls on both sides. The certainty is that of `stats.exact`: no p-values and no correction.
+calls on both sides. Whatever looks changed is counted in three more, each with its own layout of
+memory, before it is called so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from groundspeed.check.counts import CHANGED, compare_counts, confirm, percent_apart, spread_of
 from groundspeed.check.excuses import Excuses
 from groundspeed.check.lanes import side_by_side
 from groundspeed.check.request import Progress
@@ -25,32 +27,29 @@ from groundspeed.check.roster import (
     select_rows,
 )
 from groundspeed.check.session import SessionResult
-from groundspeed.measure.instructions import Counts, count, counting_launcher, find_valgrind
+from groundspeed.measure.instructions import count, counting_launcher, find_valgrind
 from groundspeed.measure.lockstep import SIDES, Launcher, LaunchPair, RowFailedError
 from groundspeed.measure.rows import Calibration, RowContext, calibrate
-from groundspeed.model import Comparison, Outcome, Row, ValuePair
-from groundspeed.stats import Conclusion, ExactPair, spread_of_repeats
+from groundspeed.model import Comparison, Outcome, Row
 
-__all__ = ["COUNTS_MIN_EFFECT", "CountingSession", "compare_counts"]
+__all__ = ["CountingSession"]
 
-COUNTS_MIN_EFFECT = 0.002
-"""The least effect of counts unless the user states one: above what counts of one version differ by
-where one thread works (docs/how-to/count-instructions.md)."""
-
-_OUTCOMES = {
-    Conclusion.SLOWER: Outcome.SLOWER,
-    Conclusion.FASTER: Outcome.FASTER,
-    Conclusion.SAME: Outcome.SAME,
-    Conclusion.OPEN: Outcome.UNDECIDED,
-}
 # Which thread runs when is chance, and two counts may agree by chance, too.
 _REPEATS_OF_THREADS = 3
-# A row may have two states, some processes being in one and some in the other.
-_CONFIRMING = 3
-_THREADS = (
-    "it works in several threads: their instructions are counted, what they wait for each other is "
-    "not, and valgrind lets only one run at a time"
+# Two layouts agree by chance now and then.
+_LAYOUTS_TO_CONFIRM = (1, 2, 3)
+_NO_TIME_TO_CONFIRM = (
+    "it looks changed, and the time was over before it was counted with other layouts of memory"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """A row that was counted, and what is needed to count it again."""
+
+    comparison: Comparison
+    context: RowContext
+    calibration: Calibration
 
 
 @dataclass(kw_only=True)
@@ -96,13 +95,17 @@ class CountingSession:
             BrokenError: If a side cannot be imported at all.
         """
         start_s, valgrind = self.clock(), find_valgrind()
-        counts = self.folder / "counts"
-        counts.mkdir(parents=True)
+        self._dumps.mkdir(parents=True)
         try:
             pair, descriptions = self._first_pair()
             selected = self._select(descriptions)
-            under_valgrind = self._start(counting_launcher(self.launcher, valgrind, counts))
-            found = self._compare(pair, under_valgrind, selected.rows, descriptions)
+            found, counted = self._compare(
+                pair, self._start_counting(valgrind), selected.rows, descriptions
+            )
+            found |= {row: c.comparison for row, c in counted.items()}
+            found |= self._confirm(
+                valgrind, {row: c for row, c in counted.items() if c.comparison.outcome in CHANGED}
+            )
         finally:
             self._end_all()
         self._warnings += self._spread_told()
@@ -124,6 +127,13 @@ class CountingSession:
         pair = launcher.start(describe=describe)
         self._open_pairs.append(pair)
         return pair
+
+    def _start_counting(self, valgrind: Path, *, layout: int = 0) -> LaunchPair:
+        return self._start(counting_launcher(self.launcher, valgrind, self._dumps, layout=layout))
+
+    @property
+    def _dumps(self) -> Path:
+        return self.folder / "counts"
 
     def _end_all(self) -> None:
         # First the processes, for which the pool's threads may be waiting.
@@ -166,10 +176,11 @@ class CountingSession:
         under_valgrind: LaunchPair,
         rows: Sequence[Row],
         descriptions: Descriptions,
-    ) -> dict[Row, Comparison]:
-        """Every row that was reached, side by side on the lanes."""
+    ) -> tuple[dict[Row, Comparison], dict[Row, _Counted]]:
+        """Every row that was reached, side by side on the lanes: how it ended, or its counts."""
         caches = Caches(pair, self.folder / "caches", self.selection.default_timeout_s)
         found: dict[Row, Comparison] = {}
+        counted: dict[Row, _Counted] = {}
         ready: list[tuple[Row, RowContext]] = []
         for row, context in contexts_of(rows, descriptions, self.selection, caches):
             if isinstance(context, Comparison):
@@ -177,15 +188,19 @@ class CountingSession:
             else:
                 ready.append((row, context))
 
-        def attempt(item: tuple[Row, RowContext], cpus: Sequence[int]) -> Comparison | None:
+        def attempt(
+            item: tuple[Row, RowContext], cpus: Sequence[int]
+        ) -> Comparison | _Counted | None:
             return self._attempt(pair, under_valgrind, *item, cpus)
 
-        done = 0
         for (row, _), ended in side_by_side(ready, self.launcher.cpus.lanes, self._pool, attempt):
-            if ended is not None:
-                found[row], done = ended, done + 1
-                self.progress.say(f"counted {done} of {len(ready)}: {row.label}")
-        return found
+            if isinstance(ended, _Counted):
+                counted[row] = ended
+            elif ended is not None:
+                found[row] = ended
+            done = len(found) + len(counted) - (len(rows) - len(ready))
+            self.progress.say(f"counted {done} of {len(ready)}: {row.label}")
+        return found, counted
 
     def _attempt(
         self,
@@ -194,8 +209,8 @@ class CountingSession:
         row: Row,
         context: RowContext,
         cpus: Sequence[int],
-    ) -> Comparison | None:
-        """How the row ended; None if the time was over first."""
+    ) -> Comparison | _Counted | None:
+        """How the row ended, or its counts; None if the time was over first."""
         if not self._has_time():
             return None
         trial = calibrate(pair, context, cpus=cpus)
@@ -217,29 +232,56 @@ class CountingSession:
         context: RowContext,
         calibration: Calibration,
         cpus: Sequence[int],
-    ) -> Comparison:
-        """Count and decide; whatever would be called slower or faster is counted again first."""
-        min_effect = self._own_effects.get(row.label, self.min_effect)
+    ) -> _Counted:
         more = 1 if calibration.threads is None else _REPEATS_OF_THREADS
+        counts = count(
+            pair, context, calibration, repeats=self.repeats * more, dumps=self._dumps, cpus=cpus
+        )
+        self._spreads[row.label] = spread_of(counts)
+        compared = compare_counts(row, counts, calibration, min_effect=self._min_effect(row))
+        return _Counted(comparison=compared, context=context, calibration=calibration)
 
-        def counted(repeats: int, candidates: int) -> Counts:
-            return count(
-                pair,
-                context,
-                calibration,
-                repeats=repeats,
-                candidates=candidates,
-                dumps=self.folder / "counts",
-                cpus=cpus,
-            )
+    def _min_effect(self, row: Row) -> float:
+        return self._own_effects.get(row.label, self.min_effect)
 
-        counts = counted(self.repeats * more, 1)
-        found = compare_counts(row, counts, calibration, min_effect=min_effect)
-        if found.outcome in {Outcome.SLOWER, Outcome.FASTER}:
-            counts += counted(_CONFIRMING, _CONFIRMING)
-            found = compare_counts(row, counts, calibration, min_effect=min_effect)
-        self._spreads[row.label] = _spread(counts)
-        return found
+    # What looks changed
+
+    def _confirm(self, valgrind: Path, changed: Mapping[Row, _Counted]) -> dict[Row, Comparison]:
+        """What is left of the rows that look changed when things lie elsewhere in memory."""
+        if not changed:
+            return {}
+        self.progress.say(f"{len(changed)} looks changed: counting with other layouts of memory")
+        pairs = [self._start_counting(valgrind, layout=n) for n in _LAYOUTS_TO_CONFIRM]
+
+        def attempt(item: tuple[Row, _Counted], cpus: Sequence[int]) -> Comparison:
+            return self._count_elsewhere(pairs, *item, cpus)
+
+        told = side_by_side(list(changed.items()), self.launcher.cpus.lanes, self._pool, attempt)
+        return {row: comparison for (row, _), comparison in told}
+
+    def _count_elsewhere(
+        self, pairs: Sequence[LaunchPair], row: Row, counted: _Counted, cpus: Sequence[int]
+    ) -> Comparison:
+        found, elsewhere = counted.comparison, []
+        for pair in pairs:
+            if not self._has_time():
+                notes = (*found.notes, _NO_TIME_TO_CONFIRM)
+                return replace(found, outcome=Outcome.UNDECIDED, notes=notes)
+            pair.descriptions()
+            try:
+                elsewhere.append(
+                    count(
+                        pair,
+                        counted.context,
+                        counted.calibration,
+                        repeats=1,
+                        dumps=self._dumps,
+                        cpus=cpus,
+                    )
+                )
+            except RowFailedError as error:
+                return ended_by(row, [error.failure], broken=True)
+        return confirm(found, elsewhere, min_effect=self._min_effect(row))
 
     def _has_time(self) -> bool:
         return self.deadline_s is None or self.clock() < self.deadline_s
@@ -252,51 +294,6 @@ class CountingSession:
         where = f" ({label})" if most else ""
         told = (
             f"each row's base was counted {self.repeats} times or more, each in a process of its "
-            f"own: at most {_shown(most)} apart{where}"
+            f"own: at most {percent_apart(most)} apart{where}"
         )
         return [told]
-
-
-def compare_counts(
-    row: Row, counts: Counts, calibration: Calibration, *, min_effect: float
-) -> Comparison:
-    """What the counts say of a row.
-
-    Args:
-        row: Which.
-        counts: Those of base, at least two, and at least one of the candidate.
-        calibration: How it was sampled.
-        min_effect: Its least effect, as ratio - 1.
-    """
-    spread = _spread(counts)
-    pair = ExactPair(base=counts.base[0], candidate=counts.candidate[0], spread=spread)
-    conclusion = pair.conclude(min_effect=min_effect)
-    low, high = pair.ratio_range
-    notes = [_THREADS] if calibration.threads is not None else []
-    if conclusion is Conclusion.OPEN:
-        notes.append(
-            f"counts of one side are {_shown(spread)} apart, which is a third of the "
-            "minimum effect or more: it does not do the same in every run; compare its time"
-        )
-    return Comparison(
-        row=row,
-        outcome=_OUTCOMES[conclusion],
-        metric="instructions",
-        unit="instructions",
-        loops=calibration.loops,
-        ratio=pair.ratio,
-        ratio_low=low,
-        ratio_high=high,
-        values=(ValuePair(pair=0, base=pair.base, candidate=pair.candidate),),
-        notes=tuple(notes),
-    )
-
-
-def _spread(counts: Counts) -> float:
-    """How far apart the counts of one side are, of the side where that is more."""
-    sides = (counts.base, counts.candidate)
-    return max(spread_of_repeats(side) for side in sides if len(side) > 1)
-
-
-def _shown(spread: float) -> str:
-    return f"{100.0 * spread:.2g} %"

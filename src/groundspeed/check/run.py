@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from groundspeed import __version__
-from groundspeed.check.counting import COUNTS_MIN_EFFECT, CountingSession
+from groundspeed.check.counting import CountingSession
+from groundspeed.check.counts import COUNTS_MIN_EFFECT
 from groundspeed.check.kept import Kept
 from groundspeed.check.plan import CheckPlan, Prepared
 from groundspeed.check.recording import record_of

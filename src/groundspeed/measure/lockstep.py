@@ -49,6 +49,9 @@ _END_ATTEMPT_S = 0.1
 _PADDING_BLOCKS = 20
 _PADDING_BLOCK_BYTES = 200_000
 _ENVIRONMENT_PADDING_BYTES = 4096
+# Python's own heap has blocks of these sizes, in pools of this many bytes.
+_BLOCK_SIZES = range(16, 513, 16)
+_POOL_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,8 @@ class Launcher:
             suites that start threads when imported.
         time_only: Spare launch pairs what only other kinds of benchmarks need.
         wrapper: What the interpreter is run under: a program and its options; empty for nothing.
+        moves_imports: Take blocks of Python's own heap before anything is imported, so that names,
+            types and modules lie elsewhere in each launch, but in the same place on both sides.
     """
 
     interpreter: Path
@@ -142,6 +147,7 @@ class Launcher:
     import_in_row: bool = False
     time_only: bool = False
     wrapper: Sequence[str] = ()
+    moves_imports: bool = False
     _count: int = field(default=0, init=False)
 
     def start(self, *, describe: bool = True) -> "LaunchPair":
@@ -188,6 +194,10 @@ class Launcher:
             "time_only": self.time_only and not describe,
             "padding": [
                 self.chance.randrange(16, _PADDING_BLOCK_BYTES) for _ in range(_PADDING_BLOCKS)
+            ],
+            "blocks": [
+                (size, self.chance.randrange(_POOL_BYTES // size))
+                for size in (_BLOCK_SIZES if self.moves_imports else ())
             ],
         }
         flags = ["-P", "-S"] if self.isolated else ["-P"]

@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
-__all__ = ["fill_holes"]
+__all__ = ["fill_holes", "take_blocks"]
 
 _PAGE = 4096
 # Largest first, so that what is left of a hole is filled by the next size.
@@ -150,7 +150,7 @@ def _fill_pools(size: int) -> list[Any]:
     kept: list[Any] = []
     dense = 0
     while dense < _DENSE_POOLS and len(kept) * count < _MOST_HOLES:
-        kept.append(_blocks(size, count))
+        kept.append(take_blocks(size, count))
         together = max(map(id, kept[-1])) - min(map(id, kept[-1])) < _POOL
         dense = dense + 1 if together else 0
     return kept
@@ -164,12 +164,18 @@ def _begin_pools(sizes: Iterable[int], kept: list[Any]) -> None:
     places = iter(range(len(kept)))
     for size in sizes:
         for place in places:
-            (kept[place],) = _blocks(size, 1)
+            (kept[place],) = take_blocks(size, 1)
             if id(kept[place]) % _POOL == _POOL_HEADER:
                 break
 
 
-def _blocks(size: int, count: int) -> list[Any]:
+def take_blocks(size: int, count: int) -> list[Any]:
+    """So many objects that take a block of `size` bytes of Python's own heap each.
+
+    Args:
+        size: A multiple of 16, 512 at most.
+        count: How many.
+    """
     if size == _BLOCK:
         return [*map(object.__new__, itertools.repeat(object, count))]
     if size == 2 * _BLOCK:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from .channel import Channel
+from .heap import take_blocks
 from .processes import describe_error, die_with_parent, keep_orphans, run_on, silence
 
 __all__ = ["Suite", "Twin", "launch"]
@@ -93,6 +94,7 @@ def launch(configuration: dict[str, Any]) -> None:
     die_with_parent()
     keep_orphans()
     run_on(configuration["starting_cpus"])
+    moved = [take_blocks(size, count) for size, count in configuration["blocks"]]
     load = _loader(configuration)
     padding = [bytearray(size) for size in configuration["padding"]]
     ends = {side: socket.socket(fileno=fd) for side, fd in configuration["descriptors"].items()}
@@ -116,7 +118,7 @@ def launch(configuration: dict[str, Any]) -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
-    del padding
+    del moved, padding
 
 
 def _loader(configuration: dict[str, Any]) -> Callable[[str], Callable[[], Suite]]:

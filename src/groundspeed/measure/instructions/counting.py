@@ -28,34 +28,29 @@ class Counts:
 
     Attributes:
         base: Of base, a process of its own each; at least one.
-        candidate: Of the candidate, the same way.
+        candidate: Of the candidate, once.
     """
 
     base: tuple[float, ...]
     candidate: tuple[float, ...]
 
-    def __add__(self, more: "Counts") -> "Counts":
-        return Counts(base=self.base + more.base, candidate=self.candidate + more.candidate)
 
-
-def count(  # noqa: PLR0913 - a row in its place, each part by name
+def count(
     pair: LaunchPair,
     context: RowContext,
     calibration: Calibration,
     *,
     repeats: int,
-    candidates: int = 1,
     dumps: Path,
     cpus: Sequence[int],
 ) -> Counts:
-    """Count the row in a launch pair that runs under valgrind.
+    """Count the row in a launch pair that runs under valgrind; the candidate once.
 
     Args:
         pair: The twins, imported.
         context: The row.
         calibration: What was found on base without valgrind.
         repeats: How often base is counted, at least 1; each time in a new process.
-        candidates: How often the candidate is, at most as often as base.
         dumps: Where valgrind writes, see `counting_launcher`.
         cpus: Where to run; empty for anywhere.
 
@@ -64,7 +59,7 @@ def count(  # noqa: PLR0913 - a row in its place, each part by name
     """
     taken: dict[Side, list[float]] = {side: [] for side in SIDES}
     for number in range(repeats):
-        sides = SIDES if number < candidates else SIDES[:1]
+        sides = SIDES if number == 0 else SIDES[:1]
         with pair.row(
             {side: context.sides[side] for side in sides},
             timeout_s=_SLOWED_DOWN * context.timeout_s,

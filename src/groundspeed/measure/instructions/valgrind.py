@@ -40,11 +40,19 @@ def find_valgrind() -> Path:
     return Path(found)
 
 
-def counting_launcher(launcher: Launcher, valgrind: Path, folder: Path) -> Launcher:
+def counting_launcher(
+    launcher: Launcher, valgrind: Path, folder: Path, *, layout: int = 0
+) -> Launcher:
     """A launcher like this one, under valgrind, which writes its counts into `folder`.
 
-    Hash seed and padding are the same in every check, so that counts of two checks can be laid
-    side by side.
+    Hash seed and padding of a layout are the same in every check, so that counts of two checks can
+    be laid side by side.
+
+    Args:
+        launcher: Starts launch pairs without valgrind.
+        valgrind: The program.
+        folder: Where it writes; one may serve several launchers.
+        layout: 0 for things where they happen to lie; each other number moves what is imported.
 
     Raises:
         BrokenError: If the interpreter is a script: valgrind would count the shell.
@@ -59,8 +67,9 @@ def counting_launcher(launcher: Launcher, valgrind: Path, folder: Path) -> Launc
     return replace(
         launcher,
         wrapper=(str(valgrind), *options(folder)),
-        folder=launcher.folder.with_name(f"{launcher.folder.name}-counting"),
-        chance=random.Random(0),  # noqa: S311 - the same seeds in every check, no secret
+        folder=launcher.folder.with_name(f"{launcher.folder.name}-counting-{layout}"),
+        chance=random.Random(layout),  # noqa: S311 - the same seeds in every check, no secret
+        moves_imports=layout > 0,
     )
 
 
