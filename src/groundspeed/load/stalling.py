@@ -34,8 +34,9 @@ def true_response_s(
         every_s: From one freeze's start to the next's.
         phase_s: When the first begins.
     """
-    into_s = np.mod(intended_ns / _NS - phase_s, every_s)
-    return np.where(into_s < stall_s, stall_s - into_s, 0.0)
+    since_first_s = intended_ns / _NS - phase_s
+    into_s = np.mod(since_first_s, every_s)
+    return np.where((since_first_s >= 0.0) & (into_s < stall_s), stall_s - into_s, 0.0)
 
 
 def freeze_share_quantile(q: float, *, stall_s: float, every_s: float) -> float:

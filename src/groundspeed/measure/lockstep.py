@@ -131,7 +131,7 @@ class Launcher:
         time_only: Spare launch pairs what only other kinds of benchmarks need.
         wrapper: What the interpreter is run under: a program and its options; empty for nothing.
         moves_imports: Take blocks of Python's own heap before anything is imported, so that names,
-            types and modules lie elsewhere in each launch, but in the same place on both sides.
+            types and modules lie elsewhere in each launch; on both sides they are moved alike.
     """
 
     interpreter: Path

@@ -130,6 +130,13 @@ def test_an_arrival_waits_for_the_end_of_the_freeze_it_falls_into() -> None:
     assert truth.tolist() == [0.0, 1.0, 0.5, 0.0, 0.5]
 
 
+def test_nothing_waits_before_the_first_freeze() -> None:
+    """Also where it begins later than freezes are apart, as no earlier one has been."""
+    at_ns = np.arange(0, 4_000_000_000, 10_000_000)
+    truth = true_response_s(at_ns, stall_s=1.0, every_s=3.0, phase_s=4.0)
+    assert not truth.any()
+
+
 def test_a_slope_is_found_beside_a_step_and_refused_of_few_readings() -> None:
     """One step is no trend."""
     at_s = np.arange(40.0)
