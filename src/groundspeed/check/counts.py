@@ -77,8 +77,8 @@ def compare_counts(
 def confirm(found: Comparison, elsewhere: Sequence[Counts], *, min_effect: float) -> Comparison:
     """A row that looks changed, if it does so wherever things lie in memory; else undecided.
 
-    Which names share a slot of Python's method cache, and which objects one of a hash table,
-    depends on their addresses, and so on whatever was imported before, a comment included.
+    Tables that are searched by addresses, such as Python's cache of methods and sets of objects,
+    take more or less by where things lie, and so by whatever was imported before.
 
     Args:
         found: What the first counts say: slower or faster.
